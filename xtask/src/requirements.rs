@@ -1,0 +1,89 @@
+//! What the tests need from the machine, beyond Rust.
+
+use std::process::Command;
+
+use crate::run::{self, Result};
+
+/// A Debian package that the tests can't do without.
+struct Requirement {
+    package: &'static str,
+    /// Succeeds when the machine has what is needed, wherever it came from.
+    probe: &'static [&'static str],
+    why: &'static str,
+}
+
+const REQUIREMENTS: &[Requirement] = &[Requirement {
+    package: "build-essential",
+    probe: &["cc", "--version"],
+    why: "Rust links with cc, and the BLAKE3 crate compiles its assembly with it",
+}];
+
+/// Installs what is missing where that is possible, else says what to install.
+pub(crate) fn meet() -> Result {
+    let missing: Vec<_> = REQUIREMENTS
+        .iter()
+        .filter(|requirement| !requirement.is_met())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for Requirement { package, why, .. } in &missing {
+        println!("missing: {package} ({why})");
+    }
+    let packages: Vec<_> = missing.iter().map(|requirement| requirement.package).collect();
+    if !is_root() {
+        return Err(format!(
+            "the tests need more than this machine has; run: sudo apt-get install {}",
+            packages.join(" ")
+        ));
+    }
+    // A fresh container has no package lists.
+    run::run(apt_get(&["update"]))?;
+    run::run(apt_get(
+        &[&["install", "--yes", "--no-install-recommends"], &packages[..]].concat(),
+    ))?;
+    match missing.iter().find(|requirement| !requirement.is_met()) {
+        None => Ok(()),
+        Some(Requirement { package, probe, .. }) => Err(format!(
+            "{package} is installed, but `{}` still fails",
+            probe.join(" ")
+        )),
+    }
+}
+
+impl Requirement {
+    fn is_met(&self) -> bool {
+        let mut probe = Command::new(self.probe[0]);
+        probe.args(&self.probe[1..]);
+        run::succeeds(probe)
+    }
+}
+
+fn is_root() -> bool {
+    let mut id = Command::new("id");
+    id.arg("-u");
+    run::output(id).is_ok_and(|uid| uid.trim_ascii() == b"0")
+}
+
+fn apt_get(arguments: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_tells_what_is_there() {
+        let requirement = |probe| Requirement {
+            package: "any",
+            probe,
+            why: "a test",
+        };
+        assert!(requirement(&["true"]).is_met());
+        assert!(!requirement(&["false"]).is_met());
+        assert!(!requirement(&["no-such-program-anywhere", "--version"]).is_met());
+    }
+}

@@ -1,0 +1,64 @@
+//! Running other programs.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What a step gives, or the sentence that says why it failed.
+pub(crate) type Result<T = ()> = std::result::Result<T, String>;
+
+/// Announces a step of several.
+pub(crate) fn step(name: &str) {
+    println!("\n== {name}");
+}
+
+/// The cargo that runs this task, in the root of the repository.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("this crate is a folder of the repository");
+    let mut command = Command::new(cargo);
+    command.args(arguments).current_dir(root);
+    command
+}
+
+/// Runs `command` with this terminal.
+pub(crate) fn run(mut command: Command) -> Result {
+    let name = spell(&command);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{name}: {status}")),
+        Err(error) => Err(format!("{name} can't be run: {error}")),
+    }
+}
+
+/// Runs `command` and gives what it prints on stdout.
+pub(crate) fn output(mut command: Command) -> Result<Vec<u8>> {
+    let name = spell(&command);
+    match command.stderr(Stdio::inherit()).output() {
+        Ok(output) if output.status.success() => Ok(output.stdout),
+        Ok(output) => Err(format!("{name}: {}", output.status)),
+        Err(error) => Err(format!("{name} can't be run: {error}")),
+    }
+}
+
+/// Whether `command` is there and succeeds; it prints nothing.
+pub(crate) fn succeeds(mut command: Command) -> bool {
+    let silent = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    silent.status().is_ok_and(|status| status.success())
+}
+
+/// The command as one would type it.
+fn spell(command: &Command) -> String {
+    let program = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or(command.get_program());
+    let words = std::iter::once(program).chain(command.get_args());
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
