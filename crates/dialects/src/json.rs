@@ -1,0 +1,166 @@
+//! JSON bodies, written once into a buffer of the caller's size.
+//!
+//! Numbers go from integers to digits; no float is on the way. Commas come by themselves.
+//!
+//! ```
+//! use dialects::json::Json;
+//!
+//! let mut body = Json::with_capacity(64);
+//! body.object(|balance| {
+//!     balance.key("label").string("Petty \"cash\"");
+//!     balance.key("settled").int(1050);
+//!     balance.key("parts").array(|parts| {
+//!         parts.decimal(-1050, 2);
+//!         parts.decimal_string(5, 2);
+//!     });
+//! });
+//! assert_eq!(body.into_bytes(), br#"{"label":"Petty \"cash\"","settled":1050,"parts":[-10.50,"0.05"]}"#);
+//! ```
+
+/// Writes one JSON text from left to right.
+///
+/// The caller minds the grammar: a key before each member of an object, nowhere else. There is no `null`: what is
+/// absent is left out.
+#[derive(Debug, Default)]
+pub struct Json {
+    body: Vec<u8>,
+}
+
+impl Json {
+    /// An empty body with room for `bytes`.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            body: Vec::with_capacity(bytes),
+        }
+    }
+
+    /// What has been written.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// What has been written.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.body
+    }
+
+    /// An object, whose members `members` writes: each a [`key`](Self::key) and a value.
+    pub fn object(&mut self, members: impl FnOnce(&mut Self)) {
+        self.separate();
+        self.body.push(b'{');
+        members(self);
+        self.body.push(b'}');
+    }
+
+    /// An array, whose items `items` writes.
+    pub fn array(&mut self, items: impl FnOnce(&mut Self)) {
+        self.separate();
+        self.body.push(b'[');
+        items(self);
+        self.body.push(b']');
+    }
+
+    /// The name of the next value.
+    pub fn key(&mut self, name: &str) -> &mut Self {
+        self.string(name);
+        self.body.push(b':');
+        self
+    }
+
+    /// A string, escaped where RFC 8259 asks for it.
+    pub fn string(&mut self, text: &str) {
+        self.quoted(|body| escape(body, text.as_bytes()));
+    }
+
+    /// `true` or `false`.
+    pub fn bool(&mut self, value: bool) {
+        self.separate();
+        self.body
+            .extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    /// An integer of any type as a number.
+    pub fn int(&mut self, value: impl itoa::Integer) {
+        self.separate();
+        push_int(&mut self.body, value);
+    }
+
+    /// An integer of any type as a string.
+    pub fn int_string(&mut self, value: impl itoa::Integer) {
+        self.quoted(|body| push_int(body, value));
+    }
+
+    /// An amount in minor units as a number in major units: see [`push_decimal`].
+    pub fn decimal(&mut self, minor: i128, places: u8) {
+        self.separate();
+        push_decimal(&mut self.body, minor, places);
+    }
+
+    /// An amount in minor units as a string in major units: see [`push_decimal`].
+    pub fn decimal_string(&mut self, minor: i128, places: u8) {
+        self.quoted(|body| push_decimal(body, minor, places));
+    }
+
+    fn quoted(&mut self, text: impl FnOnce(&mut Vec<u8>)) {
+        self.separate();
+        self.body.push(b'"');
+        text(&mut self.body);
+        self.body.push(b'"');
+    }
+
+    /// A comma, unless the next value is the first of its object or array, or follows its key.
+    ///
+    /// The last byte tells, since text ends with a quotation mark and can't be mistaken for structure.
+    fn separate(&mut self) {
+        if !matches!(self.body.last(), None | Some(b'{' | b'[' | b':')) {
+            self.body.push(b',');
+        }
+    }
+}
+
+/// Appends an integer's digits.
+pub fn push_int(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends an amount of `minor` units in major units with exactly `places` decimals: -1050 with 2 is `-10.50`.
+pub fn push_decimal(out: &mut Vec<u8>, minor: i128, places: u8) {
+    if minor < 0 {
+        out.push(b'-');
+    }
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(minor.unsigned_abs()).as_bytes();
+    let places = usize::from(places);
+    let (major, decimals) = digits.split_at(digits.len().saturating_sub(places));
+    out.extend_from_slice(if major.is_empty() { b"0" } else { major });
+    if places > 0 {
+        out.push(b'.');
+        out.resize(out.len() + places - decimals.len(), b'0');
+        out.extend_from_slice(decimals);
+    }
+}
+
+/// Appends what stands between a string's quotation marks.
+fn escape(out: &mut Vec<u8>, text: &[u8]) {
+    let mut written = 0;
+    for (at, &byte) in text.iter().enumerate() {
+        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&text[written..at]);
+        written = at + 1;
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(br"\n"),
+            b'\r' => out.extend_from_slice(br"\r"),
+            b'\t' => out.extend_from_slice(br"\t"),
+            0x08 => out.extend_from_slice(br"\b"),
+            0x0c => out.extend_from_slice(br"\f"),
+            _ => {
+                let hex = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', hex(byte >> 4), hex(byte & 15)]);
+            }
+        }
+    }
+    out.extend_from_slice(&text[written..]);
+}
