@@ -180,8 +180,8 @@ const KSUID_EPOCH: u64 = 1_400_000_000;
 
 /// The time in an id's KSUID: that of a UUIDv7, whose first 48 bits are Unix milliseconds.
 ///
-/// An id may hold any 48 bits there; seconds beyond the KSUID's range wrap around. The vendor would do so too, and
-/// reading compares with this same function, so these ids have one spelling each like all others.
+/// An id may hold any 48 bits there; seconds beyond the KSUID's range wrap around. Reading compares with this same
+/// function, so these ids have one spelling each like all others.
 fn ksuid_time(id: u128) -> u32 {
     let milliseconds = (id >> 80) as u64;
     (milliseconds / 1000).wrapping_sub(KSUID_EPOCH) as u32

@@ -86,6 +86,32 @@ fn the_greatest_ksuid_and_what_lies_beyond() {
     }
 }
 
+/// The sum of two numbers of 27 digits in base 62.
+fn add(left: &str, right: &str) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let value = |digit: u8| DIGITS.iter().position(|&other| other == digit).expect("a digit");
+    let mut sum = Vec::new();
+    let mut carry = 0;
+    for (left, right) in left.bytes().zip(right.bytes()).rev() {
+        let total = value(left) + value(right) + carry;
+        sum.push(char::from(DIGITS[total % 62]));
+        carry = total / 62;
+    }
+    assert_eq!(carry, 0, "the sum has 28 digits");
+    sum.iter().rev().collect()
+}
+
+/// 62^27 exceeds 2^160, so a reader that dropped the carry would give an id two spellings.
+#[test]
+fn an_id_plus_2_to_the_160_is_no_second_spelling() {
+    let spelled = ksuid(Prefix::Customer, EXAMPLE);
+    let beyond = add(&spelled["cus_".len()..], "aWgEPTl1tmebfsQzFP4bxwgy80W");
+    assert_eq!(
+        parse_ksuid(Prefix::Customer, &format!("cus_{beyond}")),
+        Err(SpellingError::NamesNothing)
+    );
+}
+
 #[test]
 fn ksuid_prefixes_are_not_interchangeable() {
     for written in Prefix::ALL {
