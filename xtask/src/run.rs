@@ -14,11 +14,13 @@ pub(crate) fn step(name: &str) {
 /// The cargo that runs this task, in the root of the repository.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("this crate is a folder of the repository");
+    // Cargo says at run time where this crate is. What `env!` would say is out of date when a checkout has moved or
+    // shares its target folder with another.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| "xtask".into());
     let mut command = Command::new(cargo);
-    command.args(arguments).current_dir(root);
+    command
+        .args(arguments)
+        .current_dir(Path::new(&manifest).join(".."));
     command
 }
 
