@@ -1,0 +1,167 @@
+//! Posting, holding, and reversing.
+
+use smallvec::SmallVec;
+
+use super::moves::{Delta, Mover, Path};
+use super::{OrNeed, Scene, Stop};
+use crate::amount::Amount;
+use crate::command::{Posting, Reverse, Transaction};
+use crate::record::{Booked, Code, Done, Move, Rejection};
+use crate::state::{Posted, RowKey};
+
+pub(super) fn post(scene: &Scene<'_>, transaction: &Transaction) -> Result<Done, Stop> {
+    let mut mover = Mover::new(*scene);
+    let booked = book(&mut mover, transaction)?;
+    mover.finish()?;
+    Ok(Done::Moved(vec![booked]))
+}
+
+pub(super) fn post_batch(scene: &Scene<'_>, transactions: &[Transaction]) -> Result<Done, Stop> {
+    let mut mover = Mover::new(*scene);
+    let mut all = Vec::with_capacity(transactions.len());
+    for (item, transaction) in (0..).zip(transactions) {
+        let booked = book(&mut mover, transaction).map_err(|stop| match stop {
+            Stop::Reject(rejection) => Stop::Reject(Rejection {
+                item: Some(item),
+                ..rejection
+            }),
+            other => other,
+        })?;
+        all.push(booked);
+    }
+    mover.finish()?;
+    Ok(Done::Moved(all))
+}
+
+/// Books one transaction. With rows missing, what comes back is not whole, and `finish` says so.
+fn book(mover: &mut Mover<'_>, transaction: &Transaction) -> Result<Booked, Stop> {
+    let mut moves = SmallVec::new();
+    for (index, posting) in (0..).zip(&transaction.postings) {
+        let made = book_posting(mover, index, posting, transaction);
+        let made = made.map_err(|stop| at_posting(stop, index));
+        moves.extend(mover.gather(made)?);
+    }
+    Ok(Booked {
+        id: transaction.id,
+        moves,
+    })
+}
+
+fn book_posting(
+    mover: &mut Mover<'_>,
+    index: u32,
+    posting: &Posting,
+    transaction: &Transaction,
+) -> Result<Move, Stop> {
+    let (from, to) = mover.accounts(posting.from, posting.to)?;
+    let asset = mover.asset(&posting.asset)?;
+    if posting.amount.is_zero() {
+        return Err(Code::AmountZero.into());
+    }
+    if from.no == to.no {
+        return Err(Stop::Reject(Rejection {
+            account: Some(from.id),
+            ..Code::SameAccount.into()
+        }));
+    }
+    let path = Path { from, to, asset };
+    Mover::check_open(&path, true)?;
+    let delta = match transaction.hold {
+        Some(_) => Delta {
+            reserve: posting.amount,
+            ..Delta::default()
+        },
+        None => Delta {
+            post: posting.amount,
+            ..Delta::default()
+        },
+    };
+    mover.make(index, &path, delta, transaction.force)
+}
+
+pub(super) fn at_posting(stop: Stop, index: u32) -> Stop {
+    match stop {
+        Stop::Reject(rejection) => Stop::Reject(Rejection {
+            posting: Some(index),
+            ..rejection
+        }),
+        other => other,
+    }
+}
+
+pub(super) fn reverse(scene: &Scene<'_>, reverse: &Reverse) -> Result<Done, Stop> {
+    let id = reverse.transaction;
+    if reverse.parts.iter().flatten().any(|(_, amount)| amount.is_zero()) {
+        return Err(Code::AmountZero.into());
+    }
+    let original = scene
+        .book
+        .transactions
+        .get(&id)
+        .or_need(RowKey::Transaction(id))?;
+    let original = original.ok_or(Code::TransactionNotFound)?;
+    let mut mover = Mover::new(*scene);
+    for posting in &original.postings {
+        mover
+            .accounts(posting.from.id, posting.to.id)
+            .map_err(|stop| match stop {
+                Stop::Reject(_) => Code::TransactionNotFound.into(),
+                other => other,
+            })?;
+    }
+    if original.postings.is_empty() {
+        return Err(Code::NotPosted.into());
+    }
+    let mut moves = SmallVec::new();
+    for (index, amount) in parts_to_reverse(original, reverse)? {
+        let posting = &original.postings[index as usize];
+        // The opposite way: what was credited is debited.
+        let (from, to) = mover.accounts(posting.to.id, posting.from.id)?;
+        let path = Path {
+            from,
+            to,
+            asset: posting.asset,
+        };
+        let delta = Delta {
+            post: amount,
+            ..Delta::default()
+        };
+        let made =
+            Mover::check_open(&path, true).and_then(|()| mover.make(index, &path, delta, reverse.force));
+        moves.extend(mover.gather(made.map_err(|stop| at_posting(stop, index)))?);
+    }
+    mover.finish()?;
+    Ok(Done::Moved(vec![Booked {
+        id: reverse.id,
+        moves,
+    }]))
+}
+
+/// Which posting is reversed by how much. A whole reversal goes backwards, so that money that was passed on comes back
+/// before it is returned.
+fn parts_to_reverse(original: &Posted, reverse: &Reverse) -> Result<Vec<(u32, Amount)>, Stop> {
+    let left: Vec<_> = original
+        .postings
+        .iter()
+        .map(|p| p.amount.checked_sub(p.reversed).unwrap_or_default())
+        .collect();
+    let Some(parts) = &reverse.parts else {
+        let all: Vec<_> = (0..).zip(left).filter(|(_, left)| !left.is_zero()).collect();
+        if all.is_empty() {
+            return Err(Code::ReversalExceeds.into());
+        }
+        return Ok(all.into_iter().rev().collect());
+    };
+    let mut left = left;
+    for (index, amount) in parts {
+        let exceeds = Stop::Reject(Rejection {
+            posting: Some(*index),
+            ..Code::ReversalExceeds.into()
+        });
+        let Some(left) = left.get_mut(*index as usize) else {
+            return Err(exceeds);
+        };
+        *left = left.checked_sub(*amount).ok_or(exceeds)?;
+    }
+    Ok(parts.to_vec())
+}

@@ -1,0 +1,591 @@
+//! The one container of rows. A row that is absent and a row that was not loaded differ: a store that keeps everything
+//! in memory answers "absent", one that loads on demand answers "not loaded", and [`crate::decide()`] passes that on as a
+//! need.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::amount::Amount;
+use crate::asset::{Asset, AssetName, AssetNo, built_in};
+use crate::balance::Balance;
+use crate::command::Key;
+use crate::id::{
+    AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position, TransactionId,
+};
+use crate::record::{AccountRef, AssetRef, Record};
+use crate::register::{Account, ApiKey, Client, Customer, Purpose, RateRow};
+use crate::time::Micros;
+
+/// A hash map with the fast hasher; its order is never looked at.
+pub type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// A row that a decision may need, in the book of its command.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RowKey {
+    /// A client.
+    Client(ClientId),
+    /// A customer.
+    Customer(CustomerId),
+    /// Whether a customer number is in use.
+    Number(i64),
+    /// An account, by its id.
+    Account(AccountId),
+    /// The primary account of an owner and purpose.
+    Primary(Owner, Purpose),
+    /// A balance.
+    Balance(AccountNo, AssetNo),
+    /// Every balance of an account.
+    Balances(AccountNo),
+    /// An API key.
+    ApiKey(ApiKeyId),
+    /// An asset of the book, or of book 0.
+    Asset(AssetName),
+    /// What was recorded under an idempotency key.
+    Key(Option<ClientId>, Key),
+    /// A transaction and what was reversed of it.
+    Transaction(TransactionId),
+    /// A hold.
+    Hold(TransactionId),
+    /// The open holds that reserve money of an account and expire.
+    Due(AccountNo),
+}
+
+/// The row was not loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotLoaded;
+
+/// Rows by key. In a complete table a key without a row is absent; else it is not loaded, unless it is marked absent.
+#[derive(Clone, Debug)]
+pub struct Table<K, V> {
+    rows: Map<K, Option<V>>,
+    complete: bool,
+}
+
+impl<K: Eq + Hash, V> Table<K, V> {
+    fn new(complete: bool) -> Self {
+        Self {
+            rows: Map::default(),
+            complete,
+        }
+    }
+
+    /// The row, `None` when there is none.
+    ///
+    /// # Errors
+    /// [`NotLoaded`] when that is not known.
+    pub fn get(&self, key: &K) -> Result<Option<&V>, NotLoaded> {
+        match self.rows.get(key) {
+            Some(row) => Ok(row.as_ref()),
+            None if self.complete => Ok(None),
+            None => Err(NotLoaded),
+        }
+    }
+
+    /// The row if it is here.
+    pub fn peek(&self, key: &K) -> Option<&V> {
+        self.rows.get(key).and_then(Option::as_ref)
+    }
+
+    /// Puts a row, or marks it absent.
+    pub fn put(&mut self, key: K, row: Option<V>) {
+        if row.is_none() && self.complete {
+            self.rows.remove(&key);
+        } else {
+            self.rows.insert(key, row);
+        }
+    }
+
+    /// Forgets the row: it is then absent in a complete table, not loaded in another.
+    pub fn forget(&mut self, key: &K) {
+        self.rows.remove(key);
+    }
+
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+    }
+
+    /// The rows that are here, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.rows
+            .iter()
+            .filter_map(|(key, row)| row.as_ref().map(|row| (key, row)))
+    }
+
+    /// The number of rows and absence marks that are here.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether nothing is here.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+/// An account with its balances.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// The account's register row.
+    pub account: Arc<Account>,
+    /// A balance for each asset that it has touched, in the order of touching.
+    pub balances: SmallVec<[(AssetNo, Balance); 1]>,
+}
+
+impl Slot {
+    /// The balance in `asset`, if it is here.
+    #[must_use]
+    pub fn balance(&self, asset: AssetNo) -> Option<&Balance> {
+        self.balances
+            .iter()
+            .find(|(no, _)| *no == asset)
+            .map(|(_, balance)| balance)
+    }
+
+    /// Puts the balance in `asset`.
+    pub fn put_balance(&mut self, asset: AssetNo, balance: Balance) {
+        match self.balances.iter_mut().find(|(no, _)| *no == asset) {
+            Some((_, here)) => *here = balance,
+            None => self.balances.push((asset, balance)),
+        }
+    }
+}
+
+/// One posting of a hold, and what became of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeldPosting {
+    /// Whose money is reserved.
+    pub from: AccountRef,
+    /// Whom it is for.
+    pub to: AccountRef,
+    /// What is held.
+    pub asset: AssetRef,
+    /// How much was held at first.
+    pub amount: Amount,
+    /// How much was captured; above `amount` after an over-capture.
+    pub captured: Amount,
+    /// How much is still held.
+    pub remaining: Amount,
+}
+
+/// How a hold stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum HoldStatus {
+    /// Something is still held.
+    Held,
+    /// Nothing is held any more, and something was captured.
+    Captured,
+    /// Nothing is held any more: all was let go by a release.
+    Released,
+    /// Nothing is held any more: what was left was let go because its time was over.
+    Expired,
+}
+
+impl HoldStatus {
+    /// The word the API uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Captured => "captured",
+            Self::Released => "released",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// A hold.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Hold {
+    /// Its id: that of the transaction.
+    pub id: TransactionId,
+    /// The position of the command that placed it.
+    pub position: Position,
+    /// When that was.
+    pub recorded_at: Micros,
+    /// The position of the last command that changed it.
+    pub last: Position,
+    /// From when on it is over.
+    pub expires_at: Option<Micros>,
+    /// Its postings.
+    pub postings: SmallVec<[HeldPosting; 1]>,
+    /// How it stands.
+    pub status: HoldStatus,
+}
+
+impl Hold {
+    /// When it expires, with "never" as the last time of all.
+    #[must_use]
+    pub fn due(&self) -> Micros {
+        self.expires_at.unwrap_or(Micros::MAX)
+    }
+}
+
+/// One posting of a posted transaction, and what was reversed of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PostedPosting {
+    /// The account that was debited.
+    pub from: AccountRef,
+    /// The account that was credited.
+    pub to: AccountRef,
+    /// What moved.
+    pub asset: AssetRef,
+    /// How much was posted; zero where a capture took nothing.
+    pub amount: Amount,
+    /// How much was reversed since.
+    pub reversed: Amount,
+}
+
+/// A transaction as later commands see it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Posted {
+    /// Its id.
+    pub id: TransactionId,
+    /// The position of its command.
+    pub position: Position,
+    /// The position of the last command that changed this row.
+    pub last: Position,
+    /// Its postings with what was posted; empty where nothing was: a hold, a release, an expiry.
+    pub postings: SmallVec<[PostedPosting; 1]>,
+}
+
+/// Where a book stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Head {
+    /// The last command.
+    pub position: Position,
+    /// When it was recorded.
+    pub recorded_at: Micros,
+    /// How many clients there are.
+    pub clients: u32,
+    /// How many customers.
+    pub customers: u32,
+    /// How many accounts.
+    pub accounts: u32,
+    /// How many API keys.
+    pub api_keys: u32,
+    /// How many assets were registered in this book.
+    pub assets: u32,
+    /// The highest customer number, 0 when there is none.
+    pub highest_number: i64,
+    /// In book 0: the last book that was made.
+    pub books: u32,
+}
+
+/// What a state holds: everything, or what was loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Completeness {
+    /// Every row; what is not here does not exist.
+    Everything,
+    /// Every row of the register, every balance, every open hold. Keys, transactions and resolved holds are loaded on
+    /// demand and forgotten when they change.
+    Standing,
+    /// What was loaded for one batch.
+    Loaded,
+}
+
+/// A book's rows.
+#[derive(Clone, Debug)]
+pub struct Book {
+    /// Its number.
+    pub no: BookNo,
+    /// Its root client; `None` in book 0.
+    pub root: Option<ClientId>,
+    /// Where it stands.
+    pub head: Head,
+    /// Clients by id.
+    pub clients: Table<ClientId, Arc<Client>>,
+    /// Client ids in order of creation (where complete).
+    pub client_list: Vec<ClientId>,
+    /// Customers by id.
+    pub customers: Table<CustomerId, Arc<Customer>>,
+    /// Customer ids in order of creation (where complete).
+    pub customer_list: Vec<CustomerId>,
+    /// Customers by number.
+    pub numbers: Table<i64, CustomerId>,
+    /// API keys by id.
+    pub api_keys: Table<ApiKeyId, Arc<ApiKey>>,
+    /// API key ids in order of creation (where complete).
+    pub api_key_list: Vec<ApiKeyId>,
+    /// Account numbers by id.
+    pub account_nos: Table<AccountId, AccountNo>,
+    /// Accounts by number.
+    pub slots: Map<AccountNo, Slot>,
+    /// Primary accounts.
+    pub primaries: Table<(Owner, Purpose), AccountNo>,
+    /// Accounts by owner, in order of creation (where complete).
+    pub owned: Map<Owner, SmallVec<[AccountNo; 2]>>,
+    /// The assets registered here (in book 0: and the built-in ones), by name.
+    pub assets: Table<AssetName, Arc<Asset>>,
+    /// The same by number, for those that are here.
+    pub assets_by_no: Map<AssetNo, Arc<Asset>>,
+    /// Rates by base and quote, the oldest `as_of` first, then the oldest position (where complete).
+    pub rates: Map<(AssetName, AssetName), Vec<Arc<RateRow>>>,
+    /// What was recorded under idempotency keys.
+    pub keys: Table<(Option<ClientId>, Key), Arc<Record>>,
+    /// Transactions.
+    pub transactions: Table<TransactionId, Arc<Posted>>,
+    /// Holds: all, or the open ones.
+    pub holds: Table<TransactionId, Arc<Hold>>,
+    /// The open holds of an account, on either side, by when they expire.
+    pub holds_by_account: Map<AccountNo, BTreeSet<(Micros, TransactionId)>>,
+    /// The open holds that expire, by when (where complete).
+    pub expiring: BTreeSet<(Micros, TransactionId)>,
+    due_loaded: BTreeSet<AccountNo>,
+    balances_loaded: BTreeSet<AccountNo>,
+    completeness: Completeness,
+}
+
+impl Book {
+    fn new(no: BookNo, completeness: Completeness) -> Self {
+        let standing = completeness != Completeness::Loaded;
+        let everything = completeness == Completeness::Everything;
+        Self {
+            no,
+            root: None,
+            head: Head::default(),
+            clients: Table::new(standing),
+            client_list: Vec::new(),
+            customers: Table::new(standing),
+            customer_list: Vec::new(),
+            numbers: Table::new(standing),
+            api_keys: Table::new(standing),
+            api_key_list: Vec::new(),
+            account_nos: Table::new(standing),
+            slots: Map::default(),
+            primaries: Table::new(standing),
+            owned: Map::default(),
+            assets: Table::new(standing),
+            assets_by_no: Map::default(),
+            rates: Map::default(),
+            keys: Table::new(everything),
+            transactions: Table::new(everything),
+            holds: Table::new(everything),
+            holds_by_account: Map::default(),
+            expiring: BTreeSet::new(),
+            due_loaded: BTreeSet::new(),
+            balances_loaded: BTreeSet::new(),
+            completeness,
+        }
+    }
+
+    /// What this book's rows are complete in.
+    #[must_use]
+    pub const fn completeness(&self) -> Completeness {
+        self.completeness
+    }
+
+    /// The account with this id.
+    ///
+    /// # Errors
+    /// [`NotLoaded`] when that is not known.
+    pub fn slot(&self, id: AccountId) -> Result<Option<&Slot>, NotLoaded> {
+        match self.account_nos.get(&id)? {
+            Some(no) => self.slots.get(no).map(Some).ok_or(NotLoaded),
+            None => Ok(None),
+        }
+    }
+
+    /// The balance of an account that is here; a zero one when it has not touched the asset.
+    ///
+    /// # Errors
+    /// [`NotLoaded`] when that is not known.
+    pub fn balance(&self, no: AccountNo, asset: AssetNo) -> Result<Balance, NotLoaded> {
+        match self.slots.get(&no).and_then(|slot| slot.balance(asset)) {
+            Some(balance) => Ok(*balance),
+            None if self.completeness != Completeness::Loaded || self.balances_loaded.contains(&no) => {
+                Ok(Balance::default())
+            }
+            None => Err(NotLoaded),
+        }
+    }
+
+    /// Every balance of an account that is here.
+    ///
+    /// # Errors
+    /// [`NotLoaded`] when they are not known to be complete.
+    pub fn balances(&self, no: AccountNo) -> Result<&[(AssetNo, Balance)], NotLoaded> {
+        if self.completeness == Completeness::Loaded && !self.balances_loaded.contains(&no) {
+            return Err(NotLoaded);
+        }
+        self.slots
+            .get(&no)
+            .map(|slot| slot.balances.as_slice())
+            .ok_or(NotLoaded)
+    }
+
+    /// The holds that reserve money of `no` and were due at `now`, the earliest first.
+    ///
+    /// # Errors
+    /// [`NotLoaded`] when that is not known.
+    pub fn due_holds(&self, no: AccountNo, now: Micros) -> Result<Vec<TransactionId>, NotLoaded> {
+        if self.completeness == Completeness::Loaded && !self.due_loaded.contains(&no) {
+            return Err(NotLoaded);
+        }
+        let Some(holds) = self.holds_by_account.get(&no) else {
+            return Ok(Vec::new());
+        };
+        let reserves = |id: &TransactionId| {
+            self.holds
+                .peek(id)
+                .is_some_and(|hold| hold.postings.iter().any(|held| held.from.no == no))
+        };
+        Ok(holds
+            .iter()
+            .take_while(|(due, _)| *due <= now)
+            .map(|(_, id)| *id)
+            .filter(reserves)
+            .collect())
+    }
+
+    /// Puts an account.
+    pub fn put_account(&mut self, account: Arc<Account>) {
+        self.account_nos.put(account.id, Some(account.no));
+        match self.slots.get_mut(&account.no) {
+            Some(slot) => slot.account = account,
+            None => {
+                if self.completeness != Completeness::Loaded {
+                    self.owned.entry(account.owner).or_default().push(account.no);
+                }
+                self.slots.insert(
+                    account.no,
+                    Slot {
+                        account,
+                        balances: SmallVec::new(),
+                    },
+                );
+            }
+        }
+    }
+
+    /// Puts an asset.
+    pub fn put_asset(&mut self, asset: Asset) {
+        let asset = Arc::new(asset);
+        self.assets.put(asset.name, Some(Arc::clone(&asset)));
+        self.assets_by_no.insert(asset.no, asset);
+    }
+
+    /// Puts a hold, and keeps the indexes of the open ones.
+    pub fn put_hold(&mut self, hold: Hold) {
+        let due = (hold.due(), hold.id);
+        let accounts = hold.postings.iter().flat_map(|held| [held.from.no, held.to.no]);
+        if hold.status == HoldStatus::Held {
+            for no in accounts {
+                self.holds_by_account.entry(no).or_default().insert(due);
+            }
+            if hold.expires_at.is_some() {
+                self.expiring.insert(due);
+            }
+            self.holds.put(hold.id, Some(Arc::new(hold)));
+            return;
+        }
+        for no in accounts {
+            if let Some(holds) = self.holds_by_account.get_mut(&no) {
+                holds.remove(&due);
+                if holds.is_empty() {
+                    self.holds_by_account.remove(&no);
+                }
+            }
+        }
+        self.expiring.remove(&due);
+        if self.completeness == Completeness::Standing {
+            self.holds.forget(&hold.id);
+        } else {
+            self.holds.put(hold.id, Some(Arc::new(hold)));
+        }
+    }
+
+    /// Says that every balance of the account was put.
+    pub fn mark_balances_loaded(&mut self, no: AccountNo) {
+        if self.completeness == Completeness::Loaded {
+            self.balances_loaded.insert(no);
+        }
+    }
+
+    /// Says that every open hold of the account that expires was put.
+    pub fn mark_due_loaded(&mut self, no: AccountNo) {
+        self.due_loaded.insert(no);
+    }
+
+    /// Puts a rate in its place in the history.
+    pub fn put_rate(&mut self, row: RateRow) {
+        let history = self.rates.entry((row.rate.base, row.rate.quote)).or_default();
+        let order = |row: &RateRow| (row.rate.as_of, row.position);
+        let at = history.partition_point(|other| order(other) <= order(&row));
+        history.insert(at, Arc::new(row));
+    }
+}
+
+/// The rows of all books, or of those that were loaded.
+#[derive(Clone, Debug)]
+pub struct State {
+    books: Map<BookNo, Book>,
+    completeness: Completeness,
+}
+
+impl State {
+    /// An empty state.
+    #[must_use]
+    pub fn new(completeness: Completeness) -> Self {
+        Self {
+            books: Map::default(),
+            completeness,
+        }
+    }
+
+    /// A book, if it is here.
+    #[must_use]
+    pub fn book(&self, no: BookNo) -> Option<&Book> {
+        self.books.get(&no)
+    }
+
+    /// A book, made empty when it is not here.
+    pub fn book_mut(&mut self, no: BookNo) -> &mut Book {
+        let completeness = self.completeness;
+        self.books.entry(no).or_insert_with(|| {
+            let mut book = Book::new(no, completeness);
+            if no == BookNo::OPERATOR {
+                // The store's first command sets RLUSD's places; until then the usual ones stand.
+                built_in(6).into_iter().for_each(|asset| book.put_asset(asset));
+            }
+            book
+        })
+    }
+
+    /// All books that are here, in no order.
+    pub fn books(&self) -> impl Iterator<Item = &Book> {
+        self.books.values()
+    }
+
+    /// The position of book 0.
+    #[must_use]
+    pub fn base(&self) -> Position {
+        self.book(BookNo::OPERATOR)
+            .map_or(Position(0), |book| book.head.position)
+    }
+
+    /// An asset by name, as `book` sees it: its own first, then the shared ones.
+    ///
+    /// # Errors
+    /// [`NotLoaded`] when that is not known.
+    pub fn asset(&self, book: BookNo, name: &AssetName) -> Result<Option<&Arc<Asset>>, NotLoaded> {
+        for no in [book, BookNo::OPERATOR] {
+            if let Some(book) = self.book(no)
+                && let Some(asset) = book.assets.get(name)?
+            {
+                return Ok(Some(asset));
+            }
+        }
+        Ok(None)
+    }
+
+    /// An asset by number, as `book` sees it, if it is here.
+    #[must_use]
+    pub fn asset_by_no(&self, book: BookNo, no: AssetNo) -> Option<&Arc<Asset>> {
+        let home = if no.is_shared() { BookNo::OPERATOR } else { book };
+        self.book(home).and_then(|book| book.assets_by_no.get(&no))
+    }
+}

@@ -1,0 +1,37 @@
+//! What can go wrong with a store. What the ledger says no to is an answer, not one of these.
+
+use ledger::{BookNo, Position};
+
+/// The world failed. Each says whether the command may be sent again as it was.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Too much waits already; nothing was done.
+    #[error("the store is busy; send the same request again in a moment")]
+    Busy,
+    /// Whether it was done is not known; the same command again finds out, as it has the same key.
+    #[error("whether this was recorded is not known; send the same request again, under the same key")]
+    UnknownFate,
+    /// No space to write into; reads go on, and so do writes when there is space again.
+    #[error("the store has no space left and takes no writes; free some, and send the same request again")]
+    NoSpace,
+    /// The store is closing, or stopped after an error of a write; nothing was done.
+    #[error("the store is closed: {0}")]
+    Closed(String),
+    /// What is stored is damaged.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+    /// The command's time is too far ahead of the store's clock.
+    #[error("the command is stamped more than 5 s ahead of the store's clock; set this server's clock right")]
+    ClockAhead,
+    /// There is no such book.
+    #[error("there is no book {0}")]
+    NoSuchBook(BookNo),
+    /// The position that the reader asked for was not reached in time.
+    #[error("position {wanted} is not reached; the book is at {reached}")]
+    PositionNotReached {
+        /// What was asked for.
+        wanted: Position,
+        /// Where the book is.
+        reached: Position,
+    },
+}

@@ -1,0 +1,171 @@
+//! The one boundary between Saldo and whatever keeps its books.
+//!
+//! A [`Store`] takes commands and answers reads. No handle, row or driver error of a backend passes it. Each read is one
+//! snapshot of one book, and says at which position it was taken. Who reads is a [`Viewer`]: what it does not see is
+//! absent, never forbidden.
+
+mod error;
+mod read;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ledger::{
+    AccountId, ApiKeyId, BookNo, ClientId, Command, CustomerId, Micros, Position, Record, TransactionId,
+};
+
+pub use error::StoreError;
+pub use read::{
+    AccountBalances, AccountFilter, ApiKeyHolder, AsOf, AssetBalance, ClientAccounts, Cursor,
+    CustomerAccounts, CustomerRef, CustomerValuation, Direction, EntryKind, EntryView, HoldFilter, Holding,
+    Listed, Page, Purposes, Stamped, TransactionFilter, TransactionView, Viewer, visible,
+};
+
+/// What a store answers, when it is ready. Balance reads of an embedded store are ready at once.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// What became of a command.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Outcome {
+    /// It was recorded now, accepted or refused.
+    Recorded(Arc<Record>),
+    /// It was recorded before, under the same key; this is what became of it then.
+    Replayed(Arc<Record>),
+    /// Its key was used with another request, at this position. Nothing was recorded.
+    Conflict(Position),
+    /// An expiry that came too early or too late. Nothing was recorded.
+    Nothing,
+}
+
+/// Keeps the books. Every write that is answered is durable; every read shows only what is.
+pub trait Store: Send + Sync + 'static {
+    /// Takes commands, each a decision of its own, in this order; answers in the same order, when all are durable.
+    fn submit(
+        &self,
+        commands: Vec<Command>,
+    ) -> Pin<Box<dyn Future<Output = Vec<Result<Outcome, StoreError>>> + Send + '_>>;
+
+    /// Where a book stands.
+    fn position(&self, book: BookNo) -> Answer<'_, Position>;
+
+    /// Waits until a book is at `position` or later, at most a second; then [`StoreError::PositionNotReached`].
+    fn reach(&self, book: BookNo, position: Position) -> Answer<'_, ()>;
+
+    /// The book of a root client.
+    fn book_of(&self, root: ClientId) -> Answer<'_, Option<BookNo>>;
+
+    /// The secret that signs tokens: made with the store, kept beside its books and never in them.
+    fn signing_key(&self) -> [u8; 32];
+
+    /// An API key and whom it acts for; revoked and expired ones too.
+    fn api_key(&self, book: BookNo, id: ApiKeyId) -> Answer<'_, Option<ApiKeyHolder>>;
+
+    /// API keys in order of creation.
+    fn api_keys(&self, viewer: Viewer, page: Page) -> Answer<'_, Listed<Arc<ledger::ApiKey>>>;
+
+    /// A client. Book 0's operator sees all root clients, others those of their book.
+    fn client(&self, viewer: Viewer, id: ClientId) -> Answer<'_, Option<Stamped<Arc<ledger::Client>>>>;
+
+    /// Clients in order of creation, narrowed to a foreign id if one is given.
+    fn clients(
+        &self,
+        viewer: Viewer,
+        external_id: Option<String>,
+        page: Page,
+    ) -> Answer<'_, Listed<Arc<ledger::Client>>>;
+
+    /// A customer.
+    fn customer(
+        &self,
+        viewer: Viewer,
+        customer: CustomerRef,
+    ) -> Answer<'_, Option<Stamped<Arc<ledger::Customer>>>>;
+
+    /// Customers in order of creation, narrowed to a foreign id if one is given.
+    fn customers(
+        &self,
+        viewer: Viewer,
+        external_id: Option<String>,
+        page: Page,
+    ) -> Answer<'_, Listed<Arc<ledger::Customer>>>;
+
+    /// An account with its balances, now or as of then.
+    fn account(
+        &self,
+        viewer: Viewer,
+        id: AccountId,
+        as_of: AsOf,
+    ) -> Answer<'_, Option<Stamped<AccountBalances>>>;
+
+    /// Accounts in order of creation, with their balances now.
+    fn accounts(
+        &self,
+        viewer: Viewer,
+        filter: AccountFilter,
+        page: Page,
+    ) -> Answer<'_, Listed<AccountBalances>>;
+
+    /// A customer with its accounts of some purposes and their balances now, in order of creation.
+    fn customer_accounts(
+        &self,
+        viewer: Viewer,
+        customer: CustomerRef,
+        purposes: Purposes,
+    ) -> Answer<'_, Option<Stamped<CustomerAccounts>>>;
+
+    /// The viewer's client and, for a root, its subsidiaries, each with its primary `main` account.
+    fn client_accounts(&self, viewer: Viewer) -> Answer<'_, Stamped<ClientAccounts>>;
+
+    /// What a customer's accounts of some purposes hold (settled), and the rates that lead from there to `currency`.
+    fn valuation(
+        &self,
+        viewer: Viewer,
+        customer: CustomerId,
+        purposes: Purposes,
+        currency: ledger::AssetName,
+        as_of: AsOf,
+    ) -> Answer<'_, Option<Stamped<CustomerValuation>>>;
+
+    /// An account's entries, newest first, recorded from (inclusive) to (exclusive).
+    fn entries(
+        &self,
+        viewer: Viewer,
+        account: AccountId,
+        from: Option<Micros>,
+        to: Option<Micros>,
+        page: Page,
+    ) -> Answer<'_, Option<Listed<EntryView>>>;
+
+    /// A transaction.
+    fn transaction(&self, viewer: Viewer, id: TransactionId) -> Answer<'_, Option<Stamped<TransactionView>>>;
+
+    /// Transactions, newest first.
+    fn transactions(
+        &self,
+        viewer: Viewer,
+        filter: TransactionFilter,
+        page: Page,
+    ) -> Answer<'_, Listed<TransactionView>>;
+
+    /// Holds, newest first.
+    fn holds(&self, viewer: Viewer, filter: HoldFilter, page: Page) -> Answer<'_, Listed<Arc<ledger::Hold>>>;
+
+    /// The assets that the viewer's book sees, by name.
+    fn assets(&self, viewer: Viewer) -> Answer<'_, Vec<Arc<ledger::Asset>>>;
+
+    /// The rates of the viewer's book and the defaults, newest `as_of` first.
+    fn rates(&self, viewer: Viewer, page: Page) -> Answer<'_, Listed<Arc<ledger::RateRow>>>;
+
+    /// Open holds whose time is over at `now`, at most `limit`, the longest over first.
+    fn due_holds(&self, now: Micros, limit: usize) -> Answer<'_, Vec<(BookNo, TransactionId)>>;
+
+    /// The records of a book after `after`, in order, at most `limit`.
+    fn records(&self, book: BookNo, after: Position, limit: usize) -> Answer<'_, Vec<Arc<Record>>>;
+
+    /// The digest of a book: BLAKE3 over the digest before and the canonical record, from 32 zero bytes on.
+    fn digest(&self, book: BookNo) -> Answer<'_, (Position, [u8; 32])>;
+
+    /// Finishes what was taken, closes cleanly, and takes nothing any more.
+    fn close(&self) -> Answer<'_, ()>;
+}
