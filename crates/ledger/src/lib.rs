@@ -20,6 +20,7 @@ mod amount;
 mod apply;
 mod asset;
 mod balance;
+mod codec;
 mod command;
 mod decide;
 mod id;
@@ -27,6 +28,7 @@ mod record;
 mod register;
 mod state;
 mod time;
+mod valuation;
 
 pub use amount::{Amount, AmountError};
 pub use apply::{apply, hold_after, hold_placed, posted, posted_after};
@@ -34,6 +36,7 @@ pub use asset::{
     Asset, AssetKind, AssetName, AssetNo, CODE_MAX, EXPONENT_MAX, NETWORK_MAX, STABLECOINS, built_in,
 };
 pub use balance::{Balance, Counters, Credit};
+pub use codec::{DecodeError, Names, decode, encode, fingerprint};
 pub use command::{
     AccountChange, Action, Capture, ClientChange, Command, CreditChange, CustomerChange, Fingerprint,
     HoldTerms, Key, LimitChange, NewAccount, NewApiKey, NewClient, NewCustomer, Parts, Patch, Posting,
@@ -51,3 +54,4 @@ pub use state::{
     Slot, State, Table,
 };
 pub use time::Micros;
+pub use valuation::{Part, ValuationError, convert, rate_pairs};

@@ -1,0 +1,522 @@
+//! Actions as bytes: whole in a record, without what the server added in a fingerprint.
+
+use super::wire::{DecodeError, Decoded, Reader, Writer};
+use crate::asset::{AssetKind, AssetName};
+use crate::command::{
+    AccountChange, Action, Capture, ClientChange, CreditChange, CustomerChange, HoldTerms, LimitChange,
+    NewAccount, NewApiKey, NewClient, NewCustomer, Parts, Patch, Posting, Release, Reverse, Transaction,
+};
+use crate::id::{AccountId, ApiKeyId, ClientId, CustomerId, Owner, TransactionId};
+use crate::register::{AccountStatus, Decimal, Notes, Purpose, Rate, Scopes};
+use crate::time::Micros;
+
+/// What an action is written for.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    /// A record. Once booked, its postings are read off the moves.
+    Record { booked: bool },
+    /// A fingerprint.
+    Request { id_given: bool },
+}
+
+impl Form {
+    fn is_record(self) -> bool {
+        matches!(self, Self::Record { .. })
+    }
+}
+
+pub(super) fn put(w: &mut Writer<'_>, action: &Action, form: Form) {
+    match action {
+        Action::Initialise { rlusd_exponent } => w.bytes(&[0, *rlusd_exponent]),
+        Action::CreateClient(new) => put_client(w, new, form),
+        Action::UpdateClient(change) => {
+            w.byte(2);
+            w.bytes(&change.id.to_bytes());
+            w.option(change.legal_name.as_deref(), Writer::text);
+            w.option(change.time_zone.as_deref(), Writer::word);
+            put_patches(w, &change.external_id, &change.metadata);
+        }
+        Action::CreateApiKey(new) => put_api_key(w, new, form),
+        Action::RevokeApiKey { id } => {
+            w.byte(4);
+            w.bytes(&id.to_bytes());
+        }
+        Action::CreateCustomer(new) => put_customer(w, new, form),
+        Action::UpdateCustomer(change) => {
+            w.byte(6);
+            w.bytes(&change.id.to_bytes());
+            w.option(change.legal_name.as_deref(), Writer::text);
+            put_patches(w, &change.external_id, &change.metadata);
+        }
+        Action::SetDunning {
+            customer,
+            label,
+            in_debt_collection,
+        } => {
+            w.byte(7);
+            w.bytes(&customer.to_bytes());
+            w.option(label.as_deref(), Writer::text);
+            w.byte(u8::from(*in_debt_collection));
+        }
+        Action::CreateAccount(new) => put_account(w, new, form),
+        Action::UpdateAccount(change) => put_account_change(w, change),
+        Action::RegisterAsset { name, exponent, kind } => {
+            w.byte(10);
+            w.word(name.as_str());
+            w.bytes(&[*exponent, *kind as u8]);
+        }
+        Action::PutRates(rates) => {
+            w.byte(11);
+            w.list(rates, put_rate);
+        }
+        money => put_money(w, money, form),
+    }
+}
+
+fn put_money(w: &mut Writer<'_>, action: &Action, form: Form) {
+    let put_own = |w: &mut Writer<'_>, id: TransactionId| {
+        if form.is_record() {
+            w.bytes(&id.to_bytes());
+        }
+    };
+    match action {
+        Action::Post(transaction) => {
+            w.byte(12);
+            put_transaction(w, transaction, form);
+        }
+        Action::PostBatch(transactions) => {
+            w.byte(13);
+            // The ids within a batch are always the caller's.
+            let form = if form.is_record() {
+                form
+            } else {
+                Form::Request { id_given: true }
+            };
+            w.list(transactions, |w, transaction| {
+                put_transaction(w, transaction, form)
+            });
+        }
+        Action::Capture(capture) => {
+            w.byte(14);
+            put_own(w, capture.id);
+            w.bytes(&capture.hold.to_bytes());
+            w.option(capture.parts.as_ref(), put_parts);
+            let flags = [capture.last, capture.allow_over, capture.force];
+            w.byte(put_flags(&flags));
+        }
+        Action::Release(release) => {
+            w.byte(15);
+            put_own(w, release.id);
+            w.bytes(&release.hold.to_bytes());
+            w.option(release.parts.as_ref(), put_parts);
+        }
+        Action::Expire { hold, id } => {
+            w.byte(16);
+            put_own(w, *id);
+            w.bytes(&hold.to_bytes());
+        }
+        Action::Reverse(reverse) => {
+            w.byte(17);
+            put_own(w, reverse.id);
+            w.bytes(&reverse.transaction.to_bytes());
+            w.option(reverse.parts.as_ref(), put_parts);
+            w.byte(u8::from(reverse.force));
+        }
+        _ => unreachable!("`put` writes the actions of the register"),
+    }
+}
+
+fn put_flags(flags: &[bool]) -> u8 {
+    flags
+        .iter()
+        .rev()
+        .fold(0, |bits, flag| bits << 1 | u8::from(*flag))
+}
+
+fn put_notes(w: &mut Writer<'_>, notes: &Notes) {
+    w.option(notes.external_id.as_deref(), Writer::text);
+    w.option(notes.metadata.as_deref(), Writer::text);
+}
+
+fn put_patches(w: &mut Writer<'_>, external_id: &Patch<Box<str>>, metadata: &Patch<Box<str>>) {
+    for patch in [external_id, metadata] {
+        w.option(patch.as_ref(), |w, value| {
+            w.option(value.as_deref(), Writer::text)
+        });
+    }
+}
+
+fn put_client(w: &mut Writer<'_>, new: &NewClient, form: Form) {
+    w.byte(1);
+    if form.is_record() {
+        w.bytes(&new.id.to_bytes());
+    }
+    w.option(new.parent, |w, parent| w.bytes(&parent.to_bytes()));
+    w.text(&new.legal_name);
+    w.word(&new.time_zone);
+    put_notes(w, &new.notes);
+}
+
+fn put_api_key(w: &mut Writer<'_>, new: &NewApiKey, form: Form) {
+    w.byte(3);
+    if form.is_record() {
+        w.bytes(&new.id.to_bytes());
+        w.bytes(&new.secret_hash);
+    }
+    w.option(new.client, |w, client| w.bytes(&client.to_bytes()));
+    w.text(&new.label);
+    w.uint(new.scopes.0);
+    w.option(new.expires_at, |w, at| w.int(at.0));
+}
+
+fn put_customer(w: &mut Writer<'_>, new: &NewCustomer, form: Form) {
+    w.byte(5);
+    if form.is_record() {
+        w.bytes(&new.id.to_bytes());
+    }
+    w.bytes(&new.client.to_bytes());
+    w.text(&new.legal_name);
+    w.option(new.number, Writer::int);
+    put_notes(w, &new.notes);
+}
+
+fn put_account(w: &mut Writer<'_>, new: &NewAccount, form: Form) {
+    w.byte(8);
+    if form.is_record() {
+        w.bytes(&new.id.to_bytes());
+    }
+    let (tag, owner) = match new.owner {
+        Owner::Client(id) => (0, id.0),
+        Owner::Customer(id) => (1, id.0),
+    };
+    w.byte(tag);
+    w.bytes(&owner.to_be_bytes());
+    w.byte(new.purpose as u8);
+    w.text(&new.label);
+    w.option(new.currency.as_ref(), |w, name| w.word(name.as_str()));
+    w.byte(u8::from(new.primary));
+    w.list(&new.limits, put_limit);
+    put_notes(w, &new.notes);
+}
+
+fn put_account_change(w: &mut Writer<'_>, change: &AccountChange) {
+    w.byte(9);
+    w.bytes(&change.id.to_bytes());
+    w.option(change.label.as_deref(), Writer::text);
+    w.option(change.status, |w, status| w.byte(status as u8));
+    w.list(&change.limits, put_limit);
+    w.byte(u8::from(change.primary));
+    put_patches(w, &change.external_id, &change.metadata);
+}
+
+fn put_limit(w: &mut Writer<'_>, limit: &LimitChange) {
+    w.word(limit.asset.as_str());
+    match limit.credit {
+        None => w.byte(0),
+        Some(CreditChange::Limit(amount)) => {
+            w.byte(1);
+            w.uint(amount.get());
+        }
+        Some(CreditChange::Unlimited) => w.byte(2),
+    }
+    w.option(limit.max_balance, |w, amount| w.uint(amount.get()));
+}
+
+fn put_rate(w: &mut Writer<'_>, rate: &Rate) {
+    w.word(rate.base.as_str());
+    w.word(rate.quote.as_str());
+    w.uint(rate.rate.digits);
+    w.byte(rate.rate.scale);
+    w.int(rate.as_of.0);
+    w.text(&rate.source);
+}
+
+fn put_transaction(w: &mut Writer<'_>, transaction: &Transaction, form: Form) {
+    let (with_id, with_postings) = match form {
+        Form::Record { booked } => (true, !booked),
+        Form::Request { id_given } => (id_given, true),
+    };
+    let notes = &transaction.notes;
+    let terms = transaction.hold;
+    w.byte(put_flags(&[
+        with_postings,
+        transaction.reference.is_some(),
+        notes.external_id.is_some(),
+        notes.metadata.is_some(),
+        transaction.effective_at.is_some(),
+        terms.is_some(),
+        terms.is_some_and(|terms| terms.expires_at.is_some()),
+        transaction.force,
+    ]));
+    if with_id {
+        w.bytes(&transaction.id.to_bytes());
+    }
+    for text in [&transaction.reference, &notes.external_id, &notes.metadata]
+        .into_iter()
+        .flatten()
+    {
+        w.text(text);
+    }
+    for at in [transaction.effective_at, terms.and_then(|terms| terms.expires_at)]
+        .into_iter()
+        .flatten()
+    {
+        w.int(at.0);
+    }
+    if with_postings {
+        w.list(&transaction.postings, |w, posting| {
+            w.bytes(&posting.from.to_bytes());
+            w.bytes(&posting.to.to_bytes());
+            w.word(posting.asset.as_str());
+            w.uint(posting.amount.get());
+        });
+    }
+}
+
+fn put_parts(w: &mut Writer<'_>, parts: &Parts) {
+    w.list(parts, |w, (index, amount)| {
+        w.uint(*index);
+        w.uint(amount.get());
+    });
+}
+
+/// Reads an action. The postings of transactions that were booked are left out for the outcome to fill in.
+pub(super) fn take(r: &mut Reader<'_>) -> Decoded<Action> {
+    Ok(match r.byte()? {
+        0 => Action::Initialise {
+            rlusd_exponent: r.byte()?,
+        },
+        1 => Action::CreateClient(NewClient {
+            id: ClientId::from_bytes(r.array()?),
+            parent: r.option(|r| Ok(ClientId::from_bytes(r.array()?)))?,
+            legal_name: r.text()?,
+            time_zone: r.word()?,
+            notes: take_notes(r)?,
+        }),
+        2 => Action::UpdateClient(ClientChange {
+            id: ClientId::from_bytes(r.array()?),
+            legal_name: r.option(Reader::text)?,
+            time_zone: r.option(Reader::word)?,
+            external_id: take_patch(r)?,
+            metadata: take_patch(r)?,
+        }),
+        3 => {
+            let (id, secret_hash) = (ApiKeyId::from_bytes(r.array()?), r.array()?);
+            Action::CreateApiKey(NewApiKey {
+                id,
+                secret_hash,
+                client: r.option(|r| Ok(ClientId::from_bytes(r.array()?)))?,
+                label: r.text()?,
+                scopes: Scopes(r.uint()?),
+                expires_at: r.option(|r| r.int().map(Micros))?,
+            })
+        }
+        4 => Action::RevokeApiKey {
+            id: ApiKeyId::from_bytes(r.array()?),
+        },
+        5 => Action::CreateCustomer(NewCustomer {
+            id: CustomerId::from_bytes(r.array()?),
+            client: ClientId::from_bytes(r.array()?),
+            legal_name: r.text()?,
+            number: r.option(Reader::int)?,
+            notes: take_notes(r)?,
+        }),
+        6 => Action::UpdateCustomer(CustomerChange {
+            id: CustomerId::from_bytes(r.array()?),
+            legal_name: r.option(Reader::text)?,
+            external_id: take_patch(r)?,
+            metadata: take_patch(r)?,
+        }),
+        7 => Action::SetDunning {
+            customer: CustomerId::from_bytes(r.array()?),
+            label: r.option(Reader::text)?,
+            in_debt_collection: r.flag()?,
+        },
+        8 => Action::CreateAccount(take_account(r)?),
+        9 => Action::UpdateAccount(AccountChange {
+            id: AccountId::from_bytes(r.array()?),
+            label: r.option(Reader::text)?,
+            status: r.option(take_status)?,
+            limits: r.list(take_limit)?,
+            primary: r.flag()?,
+            external_id: take_patch(r)?,
+            metadata: take_patch(r)?,
+        }),
+        10 => Action::RegisterAsset {
+            name: take_asset(r)?,
+            exponent: r.byte()?,
+            kind: take_kind(r)?,
+        },
+        11 => Action::PutRates(r.list(take_rate)?),
+        tag => take_money(r, tag)?,
+    })
+}
+
+fn take_money(r: &mut Reader<'_>, tag: u8) -> Decoded<Action> {
+    Ok(match tag {
+        12 => Action::Post(take_transaction(r)?),
+        13 => Action::PostBatch(r.list(take_transaction)?),
+        14 => {
+            let (id, hold) = (take_id(r)?, take_id(r)?);
+            let parts = r.option(take_parts)?;
+            let flags = r.byte()?;
+            let [last, allow_over, force] = [0, 1, 2].map(|bit| flags >> bit & 1 == 1);
+            Action::Capture(Capture {
+                id,
+                hold,
+                parts,
+                last,
+                allow_over,
+                force,
+            })
+        }
+        15 => Action::Release(Release {
+            id: take_id(r)?,
+            hold: take_id(r)?,
+            parts: r.option(take_parts)?,
+        }),
+        16 => {
+            let id = take_id(r)?;
+            Action::Expire {
+                hold: take_id(r)?,
+                id,
+            }
+        }
+        17 => Action::Reverse(Reverse {
+            id: take_id(r)?,
+            transaction: take_id(r)?,
+            parts: r.option(take_parts)?,
+            force: r.flag()?,
+        }),
+        _ => return Err(DecodeError::Invalid("action")),
+    })
+}
+
+fn take_id(r: &mut Reader<'_>) -> Decoded<TransactionId> {
+    r.array().map(TransactionId::from_bytes)
+}
+
+fn take_notes(r: &mut Reader<'_>) -> Decoded<Notes> {
+    Ok(Notes {
+        external_id: r.option(Reader::text)?,
+        metadata: r.option(Reader::text)?,
+    })
+}
+
+fn take_patch(r: &mut Reader<'_>) -> Decoded<Patch<Box<str>>> {
+    r.option(|r| r.option(Reader::text))
+}
+
+fn take_asset(r: &mut Reader<'_>) -> Decoded<AssetName> {
+    AssetName::parse(&r.word()?).ok_or(DecodeError::Invalid("asset"))
+}
+
+fn take_kind(r: &mut Reader<'_>) -> Decoded<AssetKind> {
+    let kinds = [AssetKind::Fiat, AssetKind::Stablecoin, AssetKind::Custom];
+    kinds
+        .get(usize::from(r.byte()?))
+        .copied()
+        .ok_or(DecodeError::Invalid("kind of asset"))
+}
+
+fn take_status(r: &mut Reader<'_>) -> Decoded<AccountStatus> {
+    AccountStatus::ALL
+        .get(usize::from(r.byte()?))
+        .copied()
+        .ok_or(DecodeError::Invalid("status"))
+}
+
+fn take_account(r: &mut Reader<'_>) -> Decoded<NewAccount> {
+    let id = AccountId::from_bytes(r.array()?);
+    let (tag, owner) = (r.byte()?, u128::from_be_bytes(r.array()?));
+    let owner = match tag {
+        0 => Owner::Client(ClientId(owner)),
+        1 => Owner::Customer(CustomerId(owner)),
+        _ => return Err(DecodeError::Invalid("owner")),
+    };
+    let purpose = Purpose::ALL.get(usize::from(r.byte()?)).copied();
+    Ok(NewAccount {
+        id,
+        owner,
+        purpose: purpose.ok_or(DecodeError::Invalid("purpose"))?,
+        label: r.text()?,
+        currency: r.option(take_asset)?,
+        primary: r.flag()?,
+        limits: r.list(take_limit)?,
+        notes: take_notes(r)?,
+    })
+}
+
+fn take_limit(r: &mut Reader<'_>) -> Decoded<LimitChange> {
+    Ok(LimitChange {
+        asset: take_asset(r)?,
+        credit: match r.byte()? {
+            0 => None,
+            1 => Some(CreditChange::Limit(r.amount()?)),
+            2 => Some(CreditChange::Unlimited),
+            _ => return Err(DecodeError::Invalid("credit")),
+        },
+        max_balance: r.option(Reader::amount)?,
+    })
+}
+
+fn take_rate(r: &mut Reader<'_>) -> Decoded<Rate> {
+    Ok(Rate {
+        base: take_asset(r)?,
+        quote: take_asset(r)?,
+        rate: Decimal {
+            digits: r.uint()?,
+            scale: r.byte()?,
+        },
+        as_of: Micros(r.int()?),
+        source: r.text()?,
+    })
+}
+
+fn take_transaction(r: &mut Reader<'_>) -> Decoded<Transaction> {
+    let flags = r.byte()?;
+    let is = |bit: u8| flags >> bit & 1 == 1;
+    let id = take_id(r)?;
+    let mut text = |there: bool| if there { r.text().map(Some) } else { Ok(None) };
+    let (reference, external_id, metadata) = (text(is(1))?, text(is(2))?, text(is(3))?);
+    let mut time = |there: bool| {
+        if there {
+            r.int().map(|at| Some(Micros(at)))
+        } else {
+            Ok(None)
+        }
+    };
+    let (effective_at, expires_at) = (time(is(4))?, time(is(6))?);
+    let postings = if is(0) {
+        r.list(take_posting)?
+    } else {
+        crate::command::Postings::new()
+    };
+    let hold = is(5).then_some(HoldTerms { expires_at });
+    let notes = Notes {
+        external_id,
+        metadata,
+    };
+    Ok(Transaction {
+        id,
+        postings,
+        reference,
+        notes,
+        effective_at,
+        hold,
+        force: is(7),
+    })
+}
+
+fn take_posting(r: &mut Reader<'_>) -> Decoded<Posting> {
+    Ok(Posting {
+        from: AccountId::from_bytes(r.array()?),
+        to: AccountId::from_bytes(r.array()?),
+        asset: take_asset(r)?,
+        amount: r.amount()?,
+    })
+}
+
+fn take_parts(r: &mut Reader<'_>) -> Decoded<Parts> {
+    r.list(|r| Ok((r.uint()?, r.amount()?)))
+}
