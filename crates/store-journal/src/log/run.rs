@@ -1,0 +1,209 @@
+//! Runs: the pairs of the key table that a sealed segment's records gave, sorted, beside the segment. Opening fills
+//! the table from them instead of from the records. They can always be made again from the segment.
+//!
+//! The file, little-endian:
+//!
+//! ```text
+//!  0  8  magic "SALDOKEY"         40  16  zero
+//!  8  2  version, 1               56   4  CRC32C of the body
+//! 10  2  zero                     60   4  CRC32C of bytes 0..60
+//! 12  4  segment number           64  16 a pair: hash, locator; ascending
+//! 16 16  store id
+//! 32  8  number of pairs
+//! ```
+
+use super::disk::{Beside, Disk, DiskError, OpenMode};
+use super::segment::{Locator, StoreId};
+
+const MAGIC: [u8; 8] = *b"SALDOKEY";
+const VERSION: u16 = 1;
+const HEADER: usize = 64;
+const PAIR: usize = 16;
+/// Pairs are read and written in pieces of so many.
+const PIECE: usize = 1 << 16;
+
+/// Why there is no run to load. All but [`RunError::Disk`] mean: make it again from the segment.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It was never written, or was removed.
+    #[error("{0} does not exist")]
+    Missing(String),
+    /// It is not what was written, or belongs to another store.
+    #[error("{name} is damaged: {what}")]
+    Damaged {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A file operation failed.
+    #[error(transparent)]
+    Disk(DiskError),
+}
+
+impl From<DiskError> for RunError {
+    fn from(error: DiskError) -> Self {
+        match error {
+            DiskError::NotFound { name } => Self::Missing(name),
+            other => Self::Disk(other),
+        }
+    }
+}
+
+/// The name of a segment's run.
+pub fn run_name(segment: u32) -> String {
+    format!("{segment:08}.keys")
+}
+
+/// Sorts the pairs of a segment and writes them as its run: written beside, synced, renamed.
+pub fn write_run(
+    disk: &dyn Disk,
+    store: &StoreId,
+    segment: u32,
+    pairs: &mut [(u64, Locator)],
+) -> Result<(), DiskError> {
+    pairs.sort_unstable();
+    let mut crc = 0;
+    let mut piece = Vec::with_capacity(PIECE.min(pairs.len()) * PAIR);
+    // The checksum comes before the body, so the body is encoded twice; that is cheaper than keeping it.
+    for pairs in pairs.chunks(PIECE) {
+        encode(pairs, &mut piece);
+        crc = crc32c::crc32c_append(crc, &piece);
+    }
+    let mut file = Beside::create(disk, &run_name(segment))?;
+    file.write(&header(store, segment, pairs.len() as u64, crc))?;
+    for pairs in pairs.chunks(PIECE) {
+        encode(pairs, &mut piece);
+        file.write(&piece)?;
+    }
+    file.commit()?;
+    Ok(())
+}
+
+/// Reads and checks a segment's run: its pairs, ascending.
+pub fn load_run(disk: &dyn Disk, store: &StoreId, segment: u32) -> Result<Vec<(u64, Locator)>, RunError> {
+    let name = run_name(segment);
+    let damaged = |what| RunError::Damaged {
+        name: name.clone(),
+        what,
+    };
+    let file = disk.open(&name, OpenMode::Existing)?;
+    let mut head = [0; HEADER];
+    if file.read_at(&mut head, 0)? < HEADER {
+        return Err(damaged("its header is cut off"));
+    }
+    let body_crc = u32::from_le_bytes(head[56..60].try_into().expect("four bytes"));
+    let count = u64::from_le_bytes(head[32..40].try_into().expect("eight bytes"));
+    if head != header(store, segment, count, body_crc) {
+        return Err(damaged(
+            "its header is not this segment's, or does not match its checksum",
+        ));
+    }
+    let length = file.len()?;
+    if count
+        .checked_mul(PAIR as u64)
+        .and_then(|body| body.checked_add(HEADER as u64))
+        != Some(length)
+    {
+        return Err(damaged("its length is wrong"));
+    }
+    let count = usize::try_from(count).map_err(|_| damaged("its length is wrong"))?;
+    let mut pairs = Vec::with_capacity(count);
+    let mut piece = vec![0; PIECE.min(count) * PAIR];
+    let (mut crc, mut at) = (0, HEADER as u64);
+    while pairs.len() < count {
+        let wanted = (count - pairs.len()).min(PIECE) * PAIR;
+        let piece = &mut piece[..wanted];
+        if file.read_at(piece, at)? < wanted {
+            return Err(damaged("it is cut off"));
+        }
+        crc = crc32c::crc32c_append(crc, piece);
+        at += wanted as u64;
+        pairs.extend(piece.chunks_exact(PAIR).map(|pair| {
+            let (hash, locator) = pair.split_at(8);
+            let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+            (number(hash), Locator::new(number(locator)))
+        }));
+    }
+    if crc != body_crc {
+        return Err(damaged("its pairs do not match their checksum"));
+    }
+    Ok(pairs)
+}
+
+fn encode(pairs: &[(u64, Locator)], out: &mut Vec<u8>) {
+    out.clear();
+    for (hash, locator) in pairs {
+        out.extend_from_slice(&hash.to_le_bytes());
+        out.extend_from_slice(&locator.get().to_le_bytes());
+    }
+}
+
+fn header(store: &StoreId, segment: u32, count: u64, body_crc: u32) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(&MAGIC);
+    header[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    header[12..16].copy_from_slice(&segment.to_le_bytes());
+    header[16..32].copy_from_slice(store);
+    header[32..40].copy_from_slice(&count.to_le_bytes());
+    header[56..60].copy_from_slice(&body_crc.to_le_bytes());
+    let crc = crc32c::crc32c(&header[..60]);
+    header[60..].copy_from_slice(&crc.to_le_bytes());
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::testing::MemDisk;
+
+    const STORE: StoreId = [3; 16];
+
+    #[test]
+    fn a_run_reads_back_sorted() {
+        let disk = MemDisk::new();
+        assert!(
+            matches!(load_run(&*disk, &STORE, 4), Err(RunError::Missing(name)) if name == "00000004.keys")
+        );
+        let mut pairs: Vec<_> = (1..150_000_u64)
+            .map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15), Locator::new(i)))
+            .collect();
+        write_run(&*disk, &STORE, 4, &mut pairs).unwrap();
+        assert!(pairs.is_sorted());
+        assert_eq!(load_run(&*disk, &STORE, 4).unwrap(), pairs);
+        write_run(&*disk, &STORE, 4, &mut []).unwrap();
+        assert_eq!(load_run(&*disk, &STORE, 4).unwrap(), []);
+    }
+
+    #[test]
+    fn a_damaged_run_is_refused() {
+        let disk = MemDisk::new();
+        let mut pairs = [(7, Locator::new(70)), (3, Locator::new(30))];
+        write_run(&*disk, &STORE, 1, &mut pairs).unwrap();
+        let good = disk.content("00000001.keys");
+        for i in 0..good.len() {
+            let mut bad = good.clone();
+            bad[i] ^= 4;
+            disk.set("00000001.keys", bad);
+            assert!(
+                matches!(load_run(&*disk, &STORE, 1), Err(RunError::Damaged { .. })),
+                "byte {i}"
+            );
+            disk.set("00000001.keys", good[..i].to_vec());
+            assert!(
+                matches!(load_run(&*disk, &STORE, 1), Err(RunError::Damaged { .. })),
+                "cut at {i}"
+            );
+        }
+        disk.set("00000001.keys", good.clone());
+        assert!(
+            matches!(load_run(&*disk, &[1; 16], 1), Err(RunError::Damaged { .. })),
+            "another store's"
+        );
+        disk.set("00000002.keys", good);
+        assert!(
+            matches!(load_run(&*disk, &STORE, 2), Err(RunError::Damaged { .. })),
+            "another segment's"
+        );
+    }
+}

@@ -1,0 +1,277 @@
+//! Jump pointers for histories without an index (Myers 1983, skew-binary numbers).
+//!
+//! Each entry of a chain links to the one before (`prev`) and to one further back (`jump`). The entries form perfect
+//! binary trees whose sizes are the digits of the entry count in canonical skew-binary: sums of 2ᵏ − 1, of which only
+//! the smallest may appear twice. A tree's root is its newest entry, and its jump leads to the root of the next tree.
+//! Two smallest trees of one size are joined by the next entry, which becomes their root. So all that appending needs
+//! is the stack of the at most log₂ n + 1 roots, and from any entry any older one is O(log n) reads away.
+
+use smallvec::SmallVec;
+
+/// The roots of one chain. `L` links to an entry: a locator, or a locator and more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roots<L: Copy> {
+    count: u64,
+    /// Newest first in meaning, last in place: the end is where it grows.
+    links: SmallVec<[L; 2]>,
+}
+
+impl<L: Copy> Default for Roots<L> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The links that an entry carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Links<L> {
+    /// The entry before.
+    pub prev: Option<L>,
+    /// An entry further back, or the one before.
+    pub jump: Option<L>,
+}
+
+impl<L: Copy> Roots<L> {
+    /// An empty chain.
+    pub fn new() -> Self {
+        Self {
+            count: 0,
+            links: SmallVec::new(),
+        }
+    }
+
+    /// The roots as [`Roots::count`] and [`Roots::links`] gave them; none if they can't belong together.
+    pub fn from_parts(count: u64, links: &[L]) -> Option<Self> {
+        (Digits(count).count() == links.len()).then(|| Self {
+            count,
+            links: SmallVec::from_slice(links),
+        })
+    }
+
+    /// How many entries the chain has.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The roots, oldest first.
+    pub fn links(&self) -> &[L] {
+        &self.links
+    }
+
+    /// The newest entry.
+    pub fn newest(&self) -> Option<L> {
+        self.links.last().copied()
+    }
+
+    /// The links that the next entry is to carry. Reads nothing, changes nothing.
+    pub fn next(&self) -> Links<L> {
+        let kept = self.kept();
+        let jump = if kept == self.links.len() {
+            self.newest()
+        } else {
+            self.links[..kept].last().copied()
+        };
+        Links {
+            prev: self.newest(),
+            jump,
+        }
+    }
+
+    /// Appends the entry that carries [`Roots::next`]; answers those links.
+    pub fn push(&mut self, entry: L) -> Links<L> {
+        let links = self.next();
+        self.links.truncate(self.kept());
+        self.links.push(entry);
+        self.count += 1;
+        links
+    }
+
+    /// How many roots stay when an entry is appended: all, or all but the two of one size.
+    fn kept(&self) -> usize {
+        let (mut before, mut last) = (0, 0);
+        for size in Digits(self.count) {
+            (before, last) = (last, size);
+        }
+        if last != 0 && before == last {
+            self.links.len() - 2
+        } else {
+            self.links.len()
+        }
+    }
+
+    /// The bytes of memory it has beyond its own size.
+    pub fn heap_bytes(&self) -> usize {
+        if self.links.spilled() {
+            self.links.capacity() * size_of::<L>()
+        } else {
+            0
+        }
+    }
+}
+
+/// The sizes of the trees of so many entries, largest first.
+struct Digits(u64);
+
+impl Iterator for Digits {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        if self.0 == 0 {
+            return None;
+        }
+        // The largest 2ᵏ − 1 that fits: the bits of n + 1 below its highest.
+        let size = match self.0.checked_add(1) {
+            Some(above) => (1 << above.ilog2()) - 1,
+            None => u64::MAX,
+        };
+        self.0 -= size;
+        Some(size)
+    }
+}
+
+/// An entry as a search sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Visited<L, E> {
+    /// What the predicate and the caller want to know of it.
+    pub entry: E,
+    /// Its links.
+    pub links: Links<L>,
+}
+
+/// The newest entry, from `start` on backwards, that satisfies a predicate; none if none does.
+///
+/// The predicate is monotone: if it holds for an entry it holds for all older ones, as "recorded at or before T" does.
+/// Each entry is read at most once, and at most 3·(log₂ n + 1) are: one a tree on the way back, two a level on the way
+/// down.
+pub fn seek<L: Copy + Eq, E, F>(
+    start: Option<L>,
+    mut read: impl FnMut(L) -> Result<Visited<L, E>, F>,
+    mut holds: impl FnMut(&E) -> bool,
+) -> Result<Option<(L, E)>, F> {
+    // The newest entry known to satisfy the predicate, and the next to look at, which is newer.
+    let mut best: Option<(L, E)> = None;
+    let mut at = start;
+    while let Some(link) = at {
+        let visited = read(link)?;
+        if holds(&visited.entry) {
+            return Ok(Some((link, visited.entry)));
+        }
+        // `link` is too new. Jump as far as is still too new; what is not is a bound.
+        let mut links = visited.links;
+        at = loop {
+            let known = best.as_ref().map(|best| best.0);
+            if links.prev == known {
+                // Nothing lies between; without a bound that is the chain's beginning.
+                break None;
+            }
+            let Some(jump) = links
+                .jump
+                .filter(|_| links.jump != known && links.jump != links.prev)
+            else {
+                break links.prev;
+            };
+            let visited = read(jump)?;
+            if holds(&visited.entry) {
+                best = Some((jump, visited.entry));
+                break links.prev.filter(|prev| *prev != jump);
+            }
+            links = visited.links;
+        };
+    }
+    Ok(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn chain(n: u64) -> (Roots<u64>, Vec<Links<u64>>) {
+        let mut roots = Roots::new();
+        let mut entries = vec![Links {
+            prev: None,
+            jump: None,
+        }];
+        for i in 1..=n {
+            entries.push(roots.push(i));
+        }
+        (roots, entries)
+    }
+
+    #[test]
+    fn jumps_follow_the_definition() {
+        // Myers' rule, stated by depths: join two jumps of one length, else go one back.
+        let (_, entries) = chain(5000);
+        let jump = |i: u64| entries[i as usize].jump.unwrap_or(0);
+        for i in 1..=5000 {
+            assert_eq!(entries[i as usize].prev, (i > 1).then_some(i - 1));
+            if i > 1 {
+                let y = i - 1;
+                let (a, b) = (jump(y), jump(jump(y)));
+                let expected = if a > 0 && y - a == a - b { b } else { y };
+                assert_eq!(jump(i), expected, "entry {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn roots_are_few_and_restorable() {
+        let mut roots = Roots::new();
+        for i in 1..=100_000_u64 {
+            roots.push(i);
+            assert!(roots.links().len() as u32 <= i.ilog2() + 1);
+            let mut again = Roots::from_parts(roots.count(), roots.links()).unwrap();
+            assert_eq!(again, roots);
+            assert_eq!(again.push(i + 1), roots.next());
+        }
+        assert!(Roots::from_parts(7, &[1, 2]).is_none());
+        assert_eq!(Digits(u64::MAX).collect::<Vec<_>>(), [u64::MAX]);
+        assert!(size_of::<Roots<u64>>() <= 40);
+    }
+
+    fn check(n: u64, wanted: u64) {
+        let (roots, entries) = chain(n);
+        let mut reads = std::collections::BTreeSet::new();
+        let read = |link: u64| {
+            assert!(reads.insert(link), "read twice");
+            Ok::<_, ()>(Visited {
+                entry: link,
+                links: entries[link as usize],
+            })
+        };
+        let found = seek(roots.newest(), read, |entry| *entry <= wanted).unwrap();
+        let expected = wanted.min(n);
+        assert_eq!(
+            found,
+            (expected > 0).then_some((expected, expected)),
+            "{wanted} of {n}"
+        );
+        let bound = if n == 0 { 0 } else { 3 * (n.ilog2() as usize + 1) };
+        assert!(reads.len() <= bound, "{} reads for {wanted} of {n}", reads.len());
+    }
+
+    #[test]
+    fn small_chains_are_searched_completely() {
+        for n in 0..130 {
+            for wanted in 0..=n + 1 {
+                check(n, wanted);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_entry_is_found_in_few_reads(n in 1..60_000_u64, share in 0..=1000_u64) {
+            check(n, n * share / 1000);
+            check(n, n.saturating_sub(share));
+        }
+    }
+
+    #[test]
+    fn a_failed_read_is_passed_on() {
+        let (roots, _) = chain(10);
+        let found = seek(roots.newest(), |_| Err::<Visited<u64, u64>, _>("no"), |_| true);
+        assert_eq!(found, Err("no"));
+    }
+}

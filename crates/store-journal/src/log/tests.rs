@@ -1,0 +1,640 @@
+//! The log as a whole: what comes back after a stop, a kill, a tear, damage, a full disk.
+
+use std::sync::Arc;
+
+use super::segment::{SEGMENT_HEADER, file_name};
+use super::testing::MemDisk;
+use super::*;
+
+const STORE: StoreId = [7; 16];
+
+/// What a log is expected to hold: each frame's sequence and its records' payloads.
+type Content = Vec<(u64, Vec<Vec<u8>>)>;
+
+fn options() -> LogOptions {
+    // Smaller than in production tests, since each case reads all of it.
+    LogOptions {
+        sizes: SegmentSizes {
+            first: 16 << 10,
+            rest: 32 << 10,
+        },
+        max_frame: 256 << 10,
+    }
+}
+
+fn dyn_disk(disk: &Arc<MemDisk>) -> Arc<dyn Disk> {
+    Arc::clone(disk) as Arc<dyn Disk>
+}
+
+fn open(disk: &Arc<MemDisk>) -> Result<(Log, Recovery), LogError> {
+    Log::open(dyn_disk(disk), options(), None)
+}
+
+fn payload(seed: u64, length: usize) -> Vec<u8> {
+    (0..length).map(|i| (seed as usize * 31 + i * 7) as u8).collect()
+}
+
+fn append(log: &Log, planner: &mut Planner, payloads: &[Vec<u8>]) -> (FrameInfo, Vec<Locator>) {
+    let mut frame = FrameBuf::new();
+    let offsets: Vec<u32> = payloads.iter().map(|payload| frame.push(payload)).collect();
+    let info = log.append(planner, 1000, &mut frame).unwrap();
+    let first = info.position.start.get();
+    (
+        info,
+        offsets
+            .into_iter()
+            .map(|offset| Locator::new(first + u64::from(offset)))
+            .collect(),
+    )
+}
+
+/// A log of so many frames, each of two records of about this length.
+fn filled(disk: &Arc<MemDisk>, frames: u64, length: usize) -> (Log, Planner, Content, Vec<FrameInfo>) {
+    let log = Log::create(dyn_disk(disk), options(), STORE).unwrap();
+    let mut planner = log.planner();
+    let (mut content, mut infos) = (Vec::new(), Vec::new());
+    for i in 1..=frames {
+        let payloads = vec![payload(i, length), payload(i + 1, length + 3)];
+        infos.push(append(&log, &mut planner, &payloads).0);
+        content.push((i, payloads));
+    }
+    (log, planner, content, infos)
+}
+
+fn content(mut scan: Scan) -> Result<Content, LogError> {
+    let mut content = Vec::new();
+    while let Some(frame) = scan.next_frame()? {
+        if frame.header.kind == FrameKind::Data {
+            content.push((
+                frame.header.sequence,
+                frame.records().map(|(_, payload)| payload.to_vec()).collect(),
+            ));
+        }
+    }
+    Ok(content)
+}
+
+fn all(log: &Log) -> Content {
+    let reader = log.reader();
+    content(reader.scan(reader.origin()).unwrap()).unwrap()
+}
+
+fn damage(result: Result<(Log, Recovery), LogError>) -> Damage {
+    match result {
+        Err(LogError::Damaged(damage)) => *damage,
+        Err(other) => panic!("another error: {other}"),
+        Ok((_, recovery)) => panic!("opened: {recovery:?}"),
+    }
+}
+
+#[test]
+fn a_clean_stop_comes_back_clean() {
+    let disk = MemDisk::new();
+    let (log, planner, content, infos) = filled(&disk, 5, 40);
+    assert_eq!(all(&log), content);
+    let closed = log.close(planner, 2000).unwrap();
+    assert_eq!(closed.sequence, 6);
+    let (log, recovery) = open(&disk).unwrap();
+    assert_eq!((recovery.frames, recovery.records, recovery.clean), (6, 10, true));
+    assert_eq!((recovery.bytes_cut, recovery.position), (0, closed));
+    assert_eq!(all(&log), content);
+    // The next frame follows the closing one, and then the log is not clean.
+    let mut planner = log.planner();
+    let (info, _) = append(&log, &mut planner, &[b"after".to_vec()]);
+    assert_eq!((info.sequence, info.position.start), (7, closed.end));
+    drop(log);
+    let (_, recovery) = Log::open(dyn_disk(&disk), options(), Some(infos[2].position)).unwrap();
+    assert_eq!((recovery.frames, recovery.clean), (4, false));
+}
+
+#[test]
+fn records_are_read_by_their_locators() {
+    let disk = MemDisk::new();
+    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let mut planner = log.planner();
+    let payloads = vec![
+        vec![],
+        payload(1, 20),
+        payload(2, 503),
+        payload(3, 504),
+        payload(4, 9000),
+        payload(5, 507),
+    ];
+    let (_, places) = append(&log, &mut planner, &payloads);
+    let reader = log.reader();
+    let mut buffer = RecordBuf::default();
+    for (at, payload) in places.iter().zip(&payloads) {
+        let before = disk.reads();
+        assert_eq!(reader.read_into(*at, &mut buffer).unwrap(), &payload[..]);
+        assert_eq!(disk.reads() - before, if payload.len() > 506 { 2 } else { 1 });
+        assert_eq!(reader.read_record(*at).unwrap(), *payload);
+    }
+    assert!(matches!(
+        reader.read_record(Locator::new(3)),
+        Err(LogError::BadLocator(_))
+    ));
+    assert!(matches!(
+        reader.read_record(Locator::new(1 << 40)),
+        Err(LogError::BadLocator(_))
+    ));
+    assert!(matches!(
+        reader.read_record(Locator::new(places[1].get() + 1)),
+        Err(LogError::Damaged(_))
+    ));
+    assert!(
+        matches!(
+            reader.read_record(Locator::new(16_380)),
+            Err(LogError::Damaged(_))
+        ),
+        "unused space"
+    );
+    disk.flip("00000001.log", places[4].get() as usize + 4000);
+    let error = reader.read_record(places[4]).unwrap_err().to_string();
+    assert!(
+        error.contains("00000001.log") && error.contains(&format!("byte {}", places[4].get())),
+        "{error}"
+    );
+    assert_eq!(
+        reader.read_record(places[3]).unwrap(),
+        payloads[3],
+        "others are whole"
+    );
+}
+
+#[test]
+fn frames_roll_over_segments() {
+    let disk = MemDisk::new();
+    let (log, planner, content, infos) = filled(&disk, 60, 1000);
+    assert_eq!(all(&log), content);
+    let sealed: Vec<u32> = infos.iter().filter_map(|info| info.sealed).collect();
+    assert_eq!(sealed, [1, 2, 3, 4]);
+    let reader = log.reader();
+    let spans = reader.segments();
+    assert_eq!(spans.len(), 5);
+    assert!(spans.windows(2).all(|pair| pair[0].end() == pair[1].base));
+    assert!(
+        infos
+            .windows(2)
+            .all(|pair| pair[0].position.end <= pair[1].position.start),
+        "places ascend"
+    );
+    for (info, (_, payloads)) in infos.iter().zip(&content) {
+        assert_eq!(reader.read_record(info.first_record).unwrap(), payloads[0]);
+    }
+    for sequence in 0..=61 {
+        let scanned = super::tests::content(reader.scan_sequence(sequence).unwrap()).unwrap();
+        assert_eq!(
+            scanned,
+            content[sequence.clamp(1, 61) as usize - 1..],
+            "from {sequence}"
+        );
+    }
+    let in_segments: Vec<u64> = (1..=5)
+        .flat_map(|number| super::tests::content(reader.scan_segment(number).unwrap()).unwrap())
+        .map(|frame| frame.0)
+        .collect();
+    assert_eq!(in_segments, (1..=60).collect::<Vec<_>>());
+    let mut steps = 0;
+    let verified = reader.verify_all(|_| steps += 1).unwrap();
+    assert_eq!(
+        (verified.frames, verified.records, verified.sequence, steps),
+        (60, 120, 60, 60)
+    );
+    log.close(planner, 0).unwrap();
+    for info in &infos {
+        let (log, recovery) = Log::open(dyn_disk(&disk), options(), Some(info.position)).unwrap();
+        assert_eq!((recovery.frames, recovery.clean), (61 - info.sequence, true));
+        assert_eq!(all(&log), content);
+    }
+}
+
+#[test]
+fn a_frame_larger_than_a_segment_gets_one_of_its_own() {
+    let disk = MemDisk::new();
+    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let mut planner = log.planner();
+    let large = payload(1, 100_000);
+    let (info, places) = append(&log, &mut planner, std::slice::from_ref(&large));
+    assert_eq!(info.sealed, Some(1), "the first segment stays empty");
+    assert_eq!(log.reader().read_record(places[0]).unwrap(), large);
+    // One that is ready but too small is replaced.
+    let small = append(&log, &mut planner, &[payload(2, 10)]).0;
+    assert_eq!(small.sealed, Some(2));
+    while planner.room() > 10_000 {
+        append(&log, &mut planner, &[payload(3, 5000)]);
+    }
+    let (info, places) = append(&log, &mut planner, std::slice::from_ref(&large));
+    assert_eq!(info.sealed, Some(3));
+    assert_eq!(log.reader().read_record(places[0]).unwrap(), large);
+    let expected = all(&log);
+    assert_eq!(
+        log.reader().verify_all(|_| ()).unwrap().frames,
+        expected.len() as u64
+    );
+    assert!(matches!(
+        log.reserve(&mut planner, (256 << 10) + 1),
+        Err(LogError::FrameTooLarge { limit, .. }) if limit == 256 << 10
+    ));
+    drop(log);
+    let (log, recovery) = open(&disk).unwrap();
+    assert_eq!(all(&log), expected);
+    assert_eq!(recovery.frames, expected.len() as u64);
+    assert_eq!(
+        super::tests::content(log.reader().scan_sequence(2).unwrap()).unwrap(),
+        expected[1..]
+    );
+}
+
+#[test]
+fn plans_run_ahead_of_writing() {
+    let disk = MemDisk::new();
+    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let mut planner = log.planner();
+    let mut planned = Vec::new();
+    for i in 0..40_u64 {
+        // The worst case is reserved and decides where the frame begins; it then turns out smaller.
+        log.reserve(&mut planner, 3000).unwrap();
+        let start = planner.start(3000).unwrap();
+        let mut frame = FrameBuf::new();
+        let at = start.record(frame.next_offset());
+        assert_eq!(at, start.first_record());
+        let before = planned.last().map_or(0, |(_, _, at): &(_, _, Locator)| at.get());
+        frame.push_parts(&[&before.to_le_bytes(), &payload(i, 1500 + i as usize)]);
+        planner.advance(start, frame.frame_len());
+        planned.push((start, frame, at));
+        if planned.len() >= 2 && i % 2 == 1 {
+            for (start, frame, _) in planned.iter_mut().rev().take(2).rev() {
+                log.write_frame(*start, FrameKind::Data, 5, frame).unwrap();
+                log.sync().unwrap();
+            }
+        }
+    }
+    let reader = log.reader();
+    let mut at = planned.last().unwrap().2;
+    let mut steps = 0;
+    while at.get() != 0 {
+        let payload = reader.read_record(at).unwrap();
+        at = Locator::new(u64::from_le_bytes(payload[..8].try_into().unwrap()));
+        steps += 1;
+    }
+    assert_eq!(steps, 40, "each record leads to the one before");
+}
+
+#[test]
+#[should_panic(expected = "only after the one before is synced")]
+fn a_frame_waits_for_the_sync_before() {
+    let disk = MemDisk::new();
+    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let mut planner = log.planner();
+    for _ in 0..2 {
+        let mut frame = FrameBuf::new();
+        frame.push(b"x");
+        let start = planner.start(frame.frame_len()).unwrap();
+        planner.advance(start, frame.frame_len());
+        log.write_frame(start, FrameKind::Data, 0, &mut frame).unwrap();
+    }
+}
+
+/// A tear of the last frame must be cut, the rest be there, and the log go on.
+fn check_cut(disk: &Arc<MemDisk>, kept: &Content, what: &str) {
+    let (log, recovery) = open(disk).unwrap_or_else(|e| panic!("{what}: {e}"));
+    let last = kept.len() as u64;
+    assert_eq!((recovery.frames, recovery.clean), (last, false), "{what}");
+    assert_eq!(recovery.bytes_cut > 0, !recovery.cut_files.is_empty());
+    for name in &recovery.cut_files {
+        assert!(name.starts_with(&format!("torn-{}", last + 1)), "{what}: {name}");
+        assert_eq!(disk.content(name).len() as u64, recovery.bytes_cut);
+    }
+    assert_eq!(all(&log), *kept, "{what}");
+    let mut planner = log.planner();
+    append(&log, &mut planner, &[b"new".to_vec()]);
+    drop(log);
+    let (log, recovery) = open(disk).unwrap();
+    assert_eq!((recovery.frames, recovery.bytes_cut), (last + 1, 0), "{what}");
+    assert_eq!(log.reader().verify_all(|_| ()).unwrap().frames, last + 1);
+}
+
+fn torn_at_every_byte(frames: u64, length: usize) {
+    let disk = MemDisk::new();
+    let (log, _, mut kept, infos) = filled(&disk, frames, length);
+    let last = infos.last().unwrap().position;
+    let segment = *log.reader().segments().last().unwrap();
+    drop(log);
+    kept.pop();
+    let name = file_name(segment.number);
+    let (start, end) = (
+        (last.start.get() - segment.base) as usize,
+        (last.end.get() - segment.base) as usize,
+    );
+    for at in start..end {
+        let torn = disk.copy();
+        torn.flip(&name, at);
+        check_cut(&torn, &kept, &format!("byte {at} flipped"));
+        let torn = disk.copy();
+        let mut bytes = torn.content(&name);
+        bytes[at..].fill(0);
+        torn.set(&name, bytes.clone());
+        check_cut(&torn, &kept, &format!("zero from {at}"));
+        bytes.truncate(at);
+        torn.set(&name, bytes);
+        torn.remove(&format!("torn-{frames}.bin")).ok();
+        check_cut(&torn, &kept, &format!("file ends at {at}"));
+        let torn = disk.copy();
+        let mut bytes = torn.content(&name);
+        bytes[start..at].fill(0);
+        torn.set(&name, bytes);
+        if at > start {
+            check_cut(&torn, &kept, &format!("zero up to {at}"));
+        }
+    }
+}
+
+#[test]
+fn a_torn_tail_is_cut_wherever_it_tore() {
+    torn_at_every_byte(3, 20);
+}
+
+#[test]
+fn a_torn_first_frame_of_a_segment_is_cut() {
+    let disk = MemDisk::new();
+    let (_, _, _, infos) = filled(&disk, 20, 1500);
+    let frames = infos.iter().find(|info| info.sealed.is_some()).unwrap().sequence;
+    let disk = MemDisk::new();
+    let (log, _, mut kept, infos) = filled(&disk, frames, 1500);
+    drop(log);
+    kept.pop();
+    let length = infos.last().unwrap().position.end.get() - infos.last().unwrap().position.start.get();
+    for at in (0..length as usize).step_by(97) {
+        let torn = disk.copy();
+        torn.flip("00000002.log", SEGMENT_HEADER as usize + at);
+        check_cut(&torn, &kept, &format!("byte {at} flipped"));
+    }
+}
+
+#[test]
+fn cut_bytes_never_overwrite_earlier_ones() {
+    let disk = MemDisk::new();
+    let (log, _, _, infos) = filled(&disk, 2, 20);
+    drop(log);
+    let (start, end) = (
+        infos[1].position.start.get() as usize,
+        infos[1].position.end.get() as usize,
+    );
+    let whole = disk.content("00000001.log");
+    disk.flip("00000001.log", start + 60);
+    let torn = disk.content("00000001.log")[start..end].to_vec();
+    assert_eq!(open(&disk).unwrap().1.cut_files, ["torn-2.bin"]);
+    assert_eq!(disk.content("torn-2.bin"), torn);
+    disk.set("00000001.log", whole);
+    disk.flip("00000001.log", start);
+    assert_eq!(open(&disk).unwrap().1.cut_files, ["torn-2-2.bin"]);
+    assert_eq!(disk.content("torn-2.bin"), torn);
+}
+
+#[test]
+fn damage_in_an_earlier_frame_is_named() {
+    let disk = MemDisk::new();
+    let (log, planner, _, infos) = filled(&disk, 40, 600);
+    log.close(planner, 0).unwrap();
+    for victim in [1, 2, 9, 20, 39] {
+        let position = infos[victim].position;
+        for at in [0, 5, 9, 13, 17, 33, 45, 56, 60, 700] {
+            let bad = disk.copy();
+            let (log, _) = open(&bad).unwrap();
+            let span = log
+                .reader()
+                .segments()
+                .into_iter()
+                .rfind(|span| span.base <= position.start.get())
+                .unwrap();
+            let offset = position.start.get() - span.base;
+            bad.flip(&file_name(span.number), offset as usize + at);
+            let error = log.reader().verify_all(|_| ()).unwrap_err().to_string();
+            let frame = format!("{}, byte {offset}, frame {}", file_name(span.number), victim + 1);
+            assert!(error.contains(&frame), "{error} instead of {frame}");
+            drop(log);
+            let before = bad.content(&file_name(span.number));
+            let found = damage(open(&bad));
+            assert_eq!((found.segment, found.offset), (span.number, offset), "{found}");
+            assert_eq!(found.sequence, Some(victim as u64 + 1));
+            assert_eq!(
+                bad.content(&file_name(span.number)),
+                before,
+                "nothing was changed"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_position_proves_is_no_torn_tail() {
+    let disk = MemDisk::new();
+    let (log, _, _, infos) = filled(&disk, 4, 100);
+    drop(log);
+    let last = infos[3].position;
+    disk.flip("00000001.log", last.start.get() as usize + 70);
+    let found = damage(Log::open(dyn_disk(&disk), options(), Some(last)));
+    assert_eq!((found.offset, found.sequence), (last.start.get(), Some(4)));
+    let foreign = LogPosition {
+        hash: [0; 16],
+        ..infos[1].position
+    };
+    let result = Log::open(dyn_disk(&disk), options(), Some(foreign));
+    assert!(matches!(result, Err(LogError::UnknownPosition { sequence: 2 })));
+    let beyond = LogPosition {
+        start: Locator::new(1 << 30),
+        end: Locator::new(1 << 31),
+        ..last
+    };
+    let result = Log::open(dyn_disk(&disk), options(), Some(beyond));
+    assert!(matches!(result, Err(LogError::MissingSegment { number: 2 })));
+}
+
+#[test]
+fn files_that_do_not_belong_together_are_refused() {
+    let disk = MemDisk::new();
+    assert!(matches!(open(&disk), Err(LogError::NotFound)));
+    let (log, _, _, infos) = filled(&disk, 60, 1000);
+    assert!(matches!(open(&disk), Err(LogError::Locked(_))));
+    assert!(matches!(
+        Log::create(dyn_disk(&disk), options(), STORE),
+        Err(LogError::Locked(_))
+    ));
+    drop(log);
+    assert!(matches!(
+        Log::create(dyn_disk(&disk), options(), STORE),
+        Err(LogError::Exists)
+    ));
+    let bad = disk.copy();
+    bad.remove("00000003.log").unwrap();
+    let from = Some(infos[59].position);
+    assert!(matches!(
+        Log::open(dyn_disk(&bad), options(), from),
+        Err(LogError::MissingSegment { number: 3 })
+    ));
+    let other = MemDisk::new();
+    drop(Log::create(dyn_disk(&other), options(), [8; 16]).unwrap());
+    let bad = disk.copy();
+    bad.set("00000001.log", other.content("00000001.log"));
+    assert!(matches!(
+        open(&bad),
+        Err(LogError::ForeignStore { number: 2, .. })
+    ));
+    let bad = disk.copy();
+    let mut newer = bad.content("00000002.log");
+    newer[8] = 2;
+    let crc = crc32c::crc32c(&newer[..60]).to_le_bytes();
+    newer[60..64].copy_from_slice(&crc);
+    bad.set("00000002.log", newer);
+    assert!(matches!(
+        open(&bad),
+        Err(LogError::NewerVersion {
+            number: 2,
+            found: 2,
+            ..
+        })
+    ));
+    let bad = disk.copy();
+    bad.flip("00000002.log", 20);
+    assert_eq!(damage(open(&bad)).segment, 2);
+    let bad = disk.copy();
+    bad.set("00000009.log.new", vec![1, 2, 3]);
+    drop(open(&bad).unwrap());
+    assert!(
+        !bad.names().contains(&"00000009.log.new".to_owned()),
+        "the unfinished is removed"
+    );
+}
+
+#[test]
+fn a_flip_in_unused_space_is_found_by_verify() {
+    let disk = MemDisk::new();
+    let (log, _, _, infos) = filled(&disk, 20, 1000);
+    let end = infos[infos.iter().position(|info| info.sealed.is_some()).unwrap() - 1]
+        .position
+        .end
+        .get();
+    disk.flip("00000001.log", end as usize + 3);
+    let error = log.reader().verify_all(|_| ()).unwrap_err().to_string();
+    assert!(
+        error.contains(&format!("00000001.log, byte {}", end + 3)),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_full_disk_shows_only_when_reserving() {
+    let disk = MemDisk::new();
+    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let mut planner = log.planner();
+    disk.leave(10_000);
+    let mut frames = 0;
+    let refused = loop {
+        if let Err(error) = log.reserve(&mut planner, 1200) {
+            break error;
+        }
+        append(&log, &mut planner, &[payload(frames, 1000)]);
+        frames += 1;
+    };
+    assert!(matches!(refused, LogError::NoSpace { .. }), "{refused}");
+    assert!(frames >= 12);
+    assert!(matches!(
+        log.reserve(&mut planner, 1200),
+        Err(LogError::NoSpace { .. })
+    ));
+    assert!(matches!(planner.start(1200), Err(LogError::NotReserved { .. })));
+    assert_eq!(all(&log).len() as u64, frames, "reading goes on");
+    append(&log, &mut planner, &[vec![1]]);
+    disk.leave(1 << 20);
+    log.reserve(&mut planner, 1200).unwrap();
+    let (info, _) = append(&log, &mut planner, &[payload(frames, 1000)]);
+    assert_eq!(info.sealed, Some(1));
+    let expected = all(&log);
+    drop(log);
+    assert_eq!(all(&open(&disk).unwrap().0), expected);
+}
+
+#[test]
+fn a_failed_write_or_sync_poisons() {
+    for sync in [false, true] {
+        let disk = MemDisk::new();
+        let (log, mut planner, content, _) = filled(&disk, 2, 30);
+        let mut frame = FrameBuf::new();
+        frame.push(b"lost");
+        disk.fail_writes(!sync);
+        disk.fail_syncs(sync);
+        assert!(matches!(
+            log.append(&mut planner, 0, &mut frame),
+            Err(LogError::WriteFailed(_))
+        ));
+        disk.fail_writes(false);
+        disk.fail_syncs(false);
+        assert!(matches!(log.sync(), Err(LogError::Poisoned)));
+        assert!(matches!(log.reserve(&mut planner, 10), Err(LogError::Poisoned)));
+        assert_eq!(all(&log), content, "readers don't see what may not be durable");
+    }
+}
+
+#[test]
+fn a_scan_goes_on_with_what_comes_later() {
+    let disk = MemDisk::new();
+    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let mut planner = log.planner();
+    let mut scan = log.reader().scan(log.position()).unwrap();
+    assert!(scan.next_frame().unwrap().is_none());
+    for i in 1..=80_u64 {
+        append(&log, &mut planner, &[payload(i, 900)]);
+        assert_eq!(scan.next_frame().unwrap().unwrap().header.sequence, i);
+        assert!(scan.next_frame().unwrap().is_none());
+    }
+}
+
+#[test]
+fn the_next_segment_is_made_ahead() {
+    let disk = MemDisk::new();
+    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let mut planner = log.planner();
+    for i in 0..12 {
+        append(&log, &mut planner, &[payload(i, 1000)]);
+    }
+    assert_eq!(planner.end().get() / (16 << 10), 0, "still in the first segment");
+    drop(log);
+    // Dropping the log waits for the helper.
+    assert_eq!(disk.content("00000002.log").len(), 32 << 10);
+    let (log, _) = open(&disk).unwrap();
+    assert_eq!(log.reader().segments().len(), 1, "what is unused is not shown");
+    let before = disk.names();
+    let mut planner = log.planner();
+    for i in 0..6 {
+        append(&log, &mut planner, &[payload(i, 1000)]);
+    }
+    assert_eq!(disk.names(), before, "it is used, not made again");
+}
+
+#[test]
+fn a_real_folder_works_and_is_locked() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::create(folder.path().join("store")).unwrap());
+    let log = Log::create(Arc::clone(&disk), LogOptions::small(), STORE).unwrap();
+    let mut planner = log.planner();
+    for i in 0..30 {
+        append(&log, &mut planner, &[payload(i, 50_000)]);
+    }
+    let message = Log::open(Arc::clone(&disk), LogOptions::small(), None)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(message.contains("one process at a time"), "{message}");
+    let expected = all(&log);
+    log.close(planner, 0).unwrap();
+    let mut seen = 0;
+    let count = |frame: FrameView<'_>| {
+        seen += u64::from(frame.header.count);
+        Ok(())
+    };
+    let (log, recovery) = Log::open_with(disk, LogOptions::small(), None, count).unwrap();
+    assert!(recovery.clean);
+    assert_eq!(seen, 30);
+    assert_eq!(all(&log), expected);
+    assert!(folder.path().join("store/00000002.log").exists());
+}
