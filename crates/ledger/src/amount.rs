@@ -1,9 +1,10 @@
 //! Amounts of money: unsigned integers of minor units, at most 2¹²⁷ − 1, so that every balance is an `i128`.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// An amount in minor units (cents of USD, 10⁻⁶ of USDC): 0 ..= 2¹²⁷ − 1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Amount(u128);
 
 impl Amount {

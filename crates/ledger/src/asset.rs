@@ -1,5 +1,6 @@
 //! Assets: what money is counted in. ISO 4217 fiat and the common stablecoins are built in; more can be registered.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use iso_currency::IntoEnumIterator;
@@ -9,7 +10,7 @@ use iso_currency::IntoEnumIterator;
 /// 0-999 is the ISO 4217 numeric code; 1000-1099 the built-in stablecoins in the order of [`STABLECOINS`];
 /// above that the registered ones: even numbers are the operator's, odd ones a book's own, in order of
 /// registration. So a number means the same in every store that holds the book.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct AssetNo(pub u32);
 
 impl AssetNo {
@@ -104,6 +105,19 @@ impl AssetName {
     }
 }
 
+impl Serialize for AssetName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for AssetName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not an asset's name"))
+    }
+}
+
 impl fmt::Display for AssetName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -117,7 +131,7 @@ impl fmt::Debug for AssetName {
 }
 
 /// What sort of thing an asset is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum AssetKind {
     /// An ISO 4217 currency.
     Fiat,
@@ -143,7 +157,7 @@ impl AssetKind {
 pub const EXPONENT_MAX: u8 = 30;
 
 /// An asset. Its exponent never changes.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Asset {
     /// Its number.
     pub no: AssetNo,

@@ -3,9 +3,10 @@
 use crate::amount::Amount;
 use crate::id::Position;
 use crate::time::Micros;
+use serde::{Deserialize, Serialize};
 
 /// The four counters of an account in one asset, in minor units. Posted ones never decrease.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// What has left the account, ever.
     pub debits_posted: Amount,
@@ -50,7 +51,7 @@ impl Counters {
 }
 
 /// How far below zero an account's available balance may go in an asset.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Credit {
     /// Down to minus this amount; zero where nothing was agreed.
     Limit(Amount),
@@ -83,7 +84,7 @@ impl Credit {
 }
 
 /// A balance as it stands: the counters, and the entry that left them so.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Balance {
     /// The four counters.
     pub counters: Counters,

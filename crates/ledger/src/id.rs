@@ -1,11 +1,12 @@
 //! Names of things: one 128-bit id for every party, account and transaction; dense numbers inside a book.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
         pub struct $name(pub u128);
 
         impl $name {
@@ -63,7 +64,7 @@ fn write_uuid(id: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 /// The number of a book. Book 0 is the operator's; every root client has one of its own.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct BookNo(pub u32);
 
 impl BookNo {
@@ -78,7 +79,7 @@ impl fmt::Display for BookNo {
 }
 
 /// The number of a command in its book: from 1, without gaps; 0 is "before the first".
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Position(pub u64);
 
 impl Position {
@@ -96,11 +97,11 @@ impl fmt::Display for Position {
 }
 
 /// The number of an account in its book, in order of creation, from 0.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct AccountNo(pub u32);
 
 /// Who owns an account.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Owner {
     /// The client itself.
     Client(ClientId),

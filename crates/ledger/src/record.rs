@@ -1,5 +1,6 @@
 //! Records: what a command did, for ever. The journal is made of them; every balance follows from them.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use crate::amount::Amount;
@@ -70,7 +71,7 @@ pub struct Booked {
 }
 
 /// An account by both its names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AccountRef {
     /// Its number in the book.
     pub no: AccountNo,
@@ -79,7 +80,7 @@ pub struct AccountRef {
 }
 
 /// An asset by both its names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AssetRef {
     /// Its number.
     pub no: AssetNo,

@@ -5,9 +5,10 @@ use crate::asset::{AssetName, AssetNo};
 use crate::balance::Credit;
 use crate::id::{AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position};
 use crate::time::Micros;
+use serde::{Deserialize, Serialize};
 
 /// What callers hang on clients, customers, accounts and transactions; the ledger never reads it.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Notes {
     /// The caller's own id of the thing.
     pub external_id: Option<Box<str>>,
@@ -16,7 +17,7 @@ pub struct Notes {
 }
 
 /// A business that holds API keys.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Client {
     /// Its id.
     pub id: ClientId,
@@ -39,7 +40,7 @@ pub struct Client {
 }
 
 /// Where a customer stands with what is owed.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Dunning {
     /// A label such as "Dunning Level 1".
     pub label: Option<Box<str>>,
@@ -48,7 +49,7 @@ pub struct Dunning {
 }
 
 /// A customer of a client.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Customer {
     /// Its id.
     pub id: CustomerId,
@@ -71,7 +72,7 @@ pub struct Customer {
 }
 
 /// What an account is for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Purpose {
     /// The everyday account.
@@ -124,7 +125,7 @@ impl Purpose {
 }
 
 /// Whether an account takes movements.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum AccountStatus {
     /// It does.
@@ -151,7 +152,7 @@ impl AccountStatus {
 }
 
 /// The limits of an account in one asset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Limit {
     /// The asset.
     pub asset: AssetNo,
@@ -162,7 +163,7 @@ pub struct Limit {
 }
 
 /// An account of a client or a customer. It has a balance in each asset that it has touched.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Account {
     /// Its id.
     pub id: AccountId,
@@ -214,7 +215,7 @@ impl Account {
 }
 
 /// What a key may do: a set of scopes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Scopes(pub u16);
 
 impl Scopes {
@@ -275,7 +276,7 @@ impl Scopes {
 }
 
 /// An API key. Its secret is kept as a hash alone.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ApiKey {
     /// Its id, which the public half of a credential spells.
     pub id: ApiKeyId,
@@ -308,7 +309,7 @@ impl ApiKey {
 }
 
 /// A rate as a decimal: `digits` × 10⁻ˢᶜᵃˡᵉ units of the quote for one unit of the base.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Decimal {
     /// All digits as one integer, 1 ..= 10³⁶ − 1.
     pub digits: u128,
@@ -317,7 +318,7 @@ pub struct Decimal {
 }
 
 /// A rate as it was put: from `as_of` on, one `base` is worth `rate` `quote`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Rate {
     /// What is priced. A stablecoin without a network stands for it on every network.
     pub base: AssetName,
@@ -332,7 +333,7 @@ pub struct Rate {
 }
 
 /// A rate in a book's history.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RateRow {
     /// The rate.
     pub rate: Rate,

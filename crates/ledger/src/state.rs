@@ -2,6 +2,7 @@
 //! in memory answers "absent", one that loads on demand answers "not loaded", and [`crate::decide()`] passes that on as a
 //! need.
 
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
@@ -155,7 +156,7 @@ impl Slot {
 }
 
 /// One posting of a hold, and what became of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HeldPosting {
     /// Whose money is reserved.
     pub from: AccountRef,
@@ -172,7 +173,7 @@ pub struct HeldPosting {
 }
 
 /// How a hold stands.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum HoldStatus {
     /// Something is still held.
     Held,
@@ -198,7 +199,7 @@ impl HoldStatus {
 }
 
 /// A hold.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Hold {
     /// Its id: that of the transaction.
     pub id: TransactionId,
@@ -253,7 +254,7 @@ pub struct Posted {
 }
 
 /// Where a book stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Head {
     /// The last command.
     pub position: Position,

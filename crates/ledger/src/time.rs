@@ -1,7 +1,8 @@
 //! Points in time as integers: microseconds since 1970-01-01T00:00:00Z.
 
+use serde::{Deserialize, Serialize};
 /// Microseconds since the Unix epoch, UTC. Years 0001 to 9999 when it came through an API.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Micros(pub i64);
 
 impl Micros {
