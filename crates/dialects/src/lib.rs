@@ -1,9 +1,41 @@
 //! The wire formats: Saldo's own API and the vendors' balance endpoints.
 //!
-//! Vendor words live in this crate and nowhere else. What every format shares is here:
+//! Vendor words live in this crate and nowhere else. A wire format is a [`Dialect`]: a table of routes, who calls, and
+//! how problems are spelled; [`all`] is the one list, so a new one is a folder and a line. [`answer()`] takes a request
+//! through the checks in their order. What every format shares is here:
 //!
 //! - [`spelling`]: one 128-bit id as each vendor spells it;
-//! - [`json`]: bodies, written once and without floats.
+//! - [`json`]: bodies, written once and without floats;
+//! - [`http`]: requests and responses of no framework;
+//! - [`time`]: points in time as RFC 3339 writes them.
 
+mod answer;
+pub mod conduit;
+pub mod config;
+pub mod http;
 pub mod json;
+pub mod light;
+pub mod magicline;
+pub mod polygon;
+pub mod problem;
+pub mod route;
+mod router;
 pub mod spelling;
+pub mod time;
+
+pub use answer::{answer, refusal};
+pub use config::Config;
+pub use http::{Body, Context, Headers, Method, Payload, Request, Response};
+pub use route::{Access, BodySize, Boxed, Dialect, Endpoint, Handler, Route, handle};
+pub use router::{Found, Router};
+
+/// Every wire format.
+#[must_use]
+pub fn all() -> Vec<Dialect> {
+    vec![
+        conduit::dialect(),
+        magicline::dialect(),
+        polygon::dialect(),
+        light::dialect(),
+    ]
+}

@@ -1,0 +1,207 @@
+//! From a request to its answer: the checks that all wire formats share, in the order that their cards state.
+//!
+//! 404 for a path that nobody has, 405, 401, 429, 403, then the dialect's own (version, media type), 413, and last what
+//! the endpoint says: a malformed id, then one that names nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::{ClientId, Position};
+use service::{Caller, Problem, Service, Standing};
+
+use crate::config::Mount;
+use crate::http::{Body, Context, Method, Payload, Request, Response};
+use crate::route::{Access, Dialect, Route};
+use crate::router::{Found, Router};
+use crate::{problem, spelling};
+
+/// Answers a request. `id` tells it apart from all others in answers and in the log.
+///
+/// Never fails: whatever goes wrong is an answer in the wire format of the path, and a line in the log if it is ours.
+pub async fn answer(service: &Arc<Service>, router: &Router, id: &str, mut request: Request<'_>) -> Response {
+    let mut response = match router.find(request.method, request.path) {
+        Found::Nothing => problem::neutral(&Problem::NotFound {
+            what: "path",
+            detail: "There is no such path here; see /api/openapi.json for those that are.".to_owned(),
+        }),
+        Found::OtherMethods { dialect, allow } => refuse(
+            service,
+            dialect,
+            &request,
+            id,
+            &Problem::MethodNotAllowed { allow },
+        ),
+        Found::Route {
+            dialect,
+            mount,
+            route,
+            params,
+        } => {
+            request.params = params;
+            let mut standing = None;
+            let checked = Checked {
+                service,
+                router,
+                dialect,
+                mount,
+                route,
+            };
+            let limit = Duration::from_secs(service.config.request_seconds.into());
+            let answered = tokio::time::timeout(limit, checked.answer(&request, &mut standing)).await;
+            let mut response = match answered.unwrap_or_else(|_| Err(timed_out())) {
+                Ok(response) => response,
+                Err(problem) => refuse(service, dialect, &request, id, &problem),
+            };
+            if let Some(standing) = standing {
+                (dialect.standing)(&standing, &mut response);
+            }
+            response
+        }
+    };
+    response.set("x-request-id", id.to_owned());
+    if request.method == Method::Head {
+        response.body = Payload::Bytes(Vec::new());
+    }
+    response
+}
+
+/// Spells a problem for a request that the server refuses by itself, before or instead of [`answer()`].
+#[must_use]
+pub fn refusal(
+    service: &Arc<Service>,
+    router: &Router,
+    id: &str,
+    request: &Request<'_>,
+    problem: &Problem,
+) -> Response {
+    let response = match router.find(request.method, request.path) {
+        Found::Route { dialect, .. } | Found::OtherMethods { dialect, .. } => {
+            refuse(service, dialect, request, id, problem)
+        }
+        Found::Nothing => problem::neutral(problem),
+    };
+    response.with("x-request-id", id.to_owned())
+}
+
+/// A request whose route is known.
+struct Checked<'a> {
+    service: &'a Arc<Service>,
+    router: &'a Router,
+    dialect: &'a Dialect,
+    mount: &'a Mount,
+    route: &'a Route,
+}
+
+impl Checked<'_> {
+    async fn answer(
+        &self,
+        request: &Request<'_>,
+        standing: &mut Option<Standing>,
+    ) -> Result<Response, Problem> {
+        let caller = match self.route.access {
+            Access::Public => Caller::nobody(),
+            Access::AnyKey | Access::Scope(_) => self.caller(request, standing).await?,
+        };
+        if request.method == Method::Head
+            && let Some(head) = self.dialect.head
+        {
+            return Ok(head());
+        }
+        if let Access::Scope(scope) = self.route.access {
+            caller.require(scope)?;
+        }
+        (self.dialect.check)(request, self.route)?;
+        if request.body == Body::TooLarge {
+            return Err(Problem::TooLarge {
+                what: "body",
+                limit: self.router.body_limit(self.service, request.method, request.path),
+            });
+        }
+        let context = Context {
+            service: self.service,
+            config: self.router.config(),
+            caller: &caller,
+        };
+        (self.route.handler)(context, request).await
+    }
+
+    /// Who calls, if they may call once more.
+    async fn caller(
+        &self,
+        request: &Request<'_>,
+        standing: &mut Option<Standing>,
+    ) -> Result<Caller, Problem> {
+        let caller = (self.dialect.authenticate)(self.service, request).await?;
+        let limit = self.mount.rate_limit_per_minute;
+        if limit > 0
+            && let Some(key) = &caller.key
+        {
+            let now = self.service.clock.now();
+            let counted = self.service.limiter.count(self.dialect.name, key.id, limit, now);
+            *standing = Some(counted.unwrap_or_else(|standing| standing));
+            counted.map_err(Problem::RateLimited)?;
+        }
+        match request.header("saldo-book") {
+            None => Ok(caller),
+            Some(text) => {
+                let root = spelling::parse_any(text)
+                    .ok_or_else(|| Problem::bad("Saldo-Book", "must be the id of a root client"))?;
+                self.service.in_book(caller, ClientId(root)).await
+            }
+        }
+    }
+}
+
+/// Waits until the caller's book is as new as the request asks.
+pub(crate) async fn reach(context: Context<'_>, request: &Request<'_>) -> Result<(), Problem> {
+    let Some(text) = request.header("saldo-min-position") else {
+        return Ok(());
+    };
+    let position = text
+        .parse()
+        .map_err(|_| Problem::bad("Saldo-Min-Position", "must be a position: digits only"))?;
+    context.service.reach(context.caller, Position(position)).await
+}
+
+/// A problem as the wire format spells it, with what all of them add.
+fn refuse(
+    service: &Arc<Service>,
+    dialect: &Dialect,
+    request: &Request<'_>,
+    id: &str,
+    problem: &Problem,
+) -> Response {
+    let mut response = (dialect.refuse)(problem, request, id);
+    match problem {
+        Problem::MethodNotAllowed { allow } => response.set("allow", allow.clone()),
+        Problem::Unauthorized => {
+            service.metrics.unauthorized.add_one();
+            response.set("www-authenticate", dialect.challenge);
+        }
+        Problem::RateLimited(standing) => {
+            service.metrics.rate_limited.add_one();
+            response.set("retry-after", standing.retry_after.to_string());
+        }
+        Problem::Unavailable { retry_after, .. } => response.set("retry-after", retry_after.to_string()),
+        Problem::PositionNotReached { .. } => response.set("retry-after", "1"),
+        Problem::Internal { detail } => {
+            service.metrics.internal_errors.add_one();
+            tracing::error!(
+                request = id,
+                dialect = dialect.name,
+                path = request.path,
+                "{detail}"
+            );
+        }
+        _ => {}
+    }
+    response
+}
+
+fn timed_out() -> Problem {
+    Problem::Unavailable {
+        retry_after: 1,
+        detail: "the request took too long; whether it was recorded is not known: send it again, under the same key"
+            .to_owned(),
+    }
+}

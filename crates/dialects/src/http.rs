@@ -1,0 +1,315 @@
+//! Requests and responses, as far as the wire formats need them, of no framework.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+use service::{Caller, Problem};
+use smallvec::SmallVec;
+use tokio::sync::mpsc;
+
+/// A method of HTTP that some route may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// GET
+    Get,
+    /// HEAD: GET without the body of its answer.
+    Head,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+    /// Any other; no route has it.
+    Other,
+}
+
+impl Method {
+    /// Reads a method as it stands in a request.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "PATCH" => Self::Patch,
+            "DELETE" => Self::Delete,
+            _ => Self::Other,
+        }
+    }
+
+    /// The method as it stands in a request.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Other => "",
+        }
+    }
+}
+
+/// Access to a request's headers.
+pub trait Headers: Sync {
+    /// The first value of the header with this name, given in lower case. `None` also when it is not text of visible
+    /// ASCII and spaces.
+    fn get(&self, name: &str) -> Option<&str>;
+}
+
+/// For tests: names in any case with their values.
+impl Headers for Vec<(String, String)> {
+    fn get(&self, name: &str) -> Option<&str> {
+        let found = self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// A request's body, read to its end by the server unless it was too large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// All of it.
+    Whole(&'a [u8]),
+    /// It had more bytes than [`crate::Router::body_limit`] allows.
+    TooLarge,
+}
+
+/// Values of a pattern's `{…}`, in order; each still percent-encoded.
+pub type Params<'a> = SmallVec<[&'a str; 2]>;
+
+/// A request, as the server read it.
+#[derive(Clone)]
+pub struct Request<'a> {
+    /// The method.
+    pub method: Method,
+    /// The path, percent-encoded as it came, without the query.
+    pub path: &'a str,
+    /// The query, percent-encoded as it came, without the question mark.
+    pub query: Option<&'a str>,
+    /// The headers.
+    pub headers: &'a dyn Headers,
+    /// The body.
+    pub body: Body<'a>,
+    /// The values of the pattern's `{…}`: set by the router.
+    pub params: Params<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// A request whose parameters are not known yet.
+    pub fn new(
+        method: Method,
+        path: &'a str,
+        query: Option<&'a str>,
+        headers: &'a dyn Headers,
+        body: Body<'a>,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            query,
+            headers,
+            body,
+            params: Params::new(),
+        }
+    }
+
+    /// The header with this name, given in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.get(name)
+    }
+
+    /// The `nth` value of the path, percent-decoded. What is no UTF-8 stays as it came, and no id is spelled like that.
+    #[must_use]
+    pub fn param(&self, nth: usize) -> Cow<'a, str> {
+        let raw = self.params.get(nth).copied().unwrap_or_default();
+        percent_decode(raw, false).unwrap_or(Cow::Borrowed(raw))
+    }
+
+    /// The parameters of the query in order, decoded as forms are (`+` is a space).
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
+        let parts = self
+            .query
+            .unwrap_or_default()
+            .split('&')
+            .filter(|part| !part.is_empty());
+        parts.map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let decode = |text: &'a str| percent_decode(text, true).unwrap_or(Cow::Borrowed(text));
+            (decode(name), decode(value))
+        })
+    }
+
+    /// The first parameter of the query with this name.
+    #[must_use]
+    pub fn query_value(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.query_pairs()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The bytes of the body.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        match self.body {
+            Body::Whole(bytes) => bytes,
+            Body::TooLarge => b"",
+        }
+    }
+
+    /// The body, read as JSON.
+    ///
+    /// # Errors
+    /// [`Problem::BadRequest`] saying where it is none, or of another form.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_slice(self.bytes()).map_err(|error| Problem::BadRequest {
+            field: None,
+            detail: format!("the body is not the JSON that is expected here: {error}"),
+        })
+    }
+
+    /// The media type of the body, in lower case and without parameters; `None` when it was not named.
+    #[must_use]
+    pub fn media_type(&self) -> Option<String> {
+        let named = self.header("content-type")?;
+        Some(
+            named
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase(),
+        )
+    }
+
+    /// Those who would like the answer in one of several forms.
+    #[must_use]
+    pub fn accepts(&self, media_type: &str) -> bool {
+        self.header("accept").is_some_and(|accept| {
+            accept
+                .split(',')
+                .any(|one| one.split(';').next().unwrap_or_default().trim() == media_type)
+        })
+    }
+}
+
+/// Decodes `%41` (and `+` where `plus`); `None` where the bytes are no UTF-8.
+fn percent_decode(text: &str, plus: bool) -> Option<Cow<'_, str>> {
+    if !text.bytes().any(|byte| byte == b'%' || plus && byte == b'+') {
+        return Some(Cow::Borrowed(text));
+    }
+    let hex = |byte: u8| (byte as char).to_digit(16);
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let pair = bytes
+            .get(at + 1)
+            .copied()
+            .and_then(hex)
+            .zip(bytes.get(at + 2).copied().and_then(hex));
+        match (bytes[at], pair) {
+            (b'%', Some((high, low))) => {
+                decoded.push((high << 4 | low) as u8);
+                at += 2;
+            }
+            (b'+', _) if plus => decoded.push(b' '),
+            (byte, _) => decoded.push(byte),
+        }
+        at += 1;
+    }
+    String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+/// What an answer carries.
+#[derive(Debug)]
+pub enum Payload {
+    /// All of it.
+    Bytes(Vec<u8>),
+    /// Pieces as they come, until the sender is dropped. The server drops the receiver when the caller is gone or the
+    /// server stops; the sender then fails, and its task ends.
+    Stream(mpsc::Receiver<Vec<u8>>),
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Response {
+    /// The status: 100 ..= 599.
+    pub status: u16,
+    /// Headers: names in lower case.
+    pub headers: SmallVec<[(&'static str, Cow<'static, str>); 6]>,
+    /// The body.
+    pub body: Payload,
+}
+
+impl Response {
+    /// An answer with a body of this media type.
+    #[must_use]
+    pub fn new(status: u16, media_type: &'static str, body: Vec<u8>) -> Self {
+        let mut response = Self::empty(status);
+        response.set("content-type", media_type);
+        response.body = Payload::Bytes(body);
+        response
+    }
+
+    /// An answer in JSON.
+    #[must_use]
+    pub fn json(status: u16, body: crate::json::Json) -> Self {
+        Self::new(status, "application/json", body.into_bytes())
+    }
+
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        Self {
+            status,
+            headers: SmallVec::new(),
+            body: Payload::Bytes(Vec::new()),
+        }
+    }
+
+    /// Adds a header; the name in lower case.
+    pub fn set(&mut self, name: &'static str, value: impl Into<Cow<'static, str>>) {
+        self.headers.push((name, value.into()));
+    }
+
+    /// With a header; the name in lower case.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    /// The header with this name, given in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(other, _)| *other == name);
+        found.map(|(_, value)| value.as_ref())
+    }
+
+    /// The bytes of the body; nothing of a stream.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match &self.body {
+            Payload::Bytes(bytes) => bytes,
+            Payload::Stream(_) => b"",
+        }
+    }
+}
+
+/// What a handler knows besides the request.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The operations.
+    pub service: &'a std::sync::Arc<service::Service>,
+    /// What the wire formats were told.
+    pub config: &'a crate::Config,
+    /// Who calls; on routes without authentication the server itself with no scopes.
+    pub caller: &'a Caller,
+}

@@ -1,0 +1,116 @@
+//! Routes: what a wire format answers to.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ledger::Scopes;
+use service::{Caller, Problem, Service, Standing};
+
+use crate::config::{Config, Mount};
+use crate::http::{Context, Method, Request, Response};
+
+/// A future that a table can hold.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Answers a request: [`handle`] of an [`Endpoint`].
+pub type Handler = for<'a, 'r> fn(Context<'a>, &'a Request<'r>) -> Boxed<'a, Result<Response, Problem>>;
+
+/// One operation in one wire format: how its input is read and its answer written. Both are pure.
+pub trait Endpoint {
+    /// What is read from the request.
+    type Input: Send;
+    /// What the operation answers.
+    type Output: Send;
+
+    /// Reads the input from a request.
+    ///
+    /// # Errors
+    /// [`Problem::BadRequest`]; [`Problem::NotFound`] for an id that can't exist.
+    fn parse(request: &Request<'_>, config: &Config) -> Result<Self::Input, Problem>;
+
+    /// Does the operation.
+    fn run(
+        context: Context<'_>,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Self::Output, Problem>> + Send;
+
+    /// Writes the answer.
+    ///
+    /// # Errors
+    /// When the wire format has no spelling for it.
+    fn render(
+        output: &Self::Output,
+        config: &Config,
+        metrics: &service::Metrics,
+    ) -> Result<Response, Problem>;
+}
+
+/// The handler of an endpoint: reads, waits until the book is as new as was asked for, does, writes.
+pub fn handle<'a, 'r, E: Endpoint>(
+    context: Context<'a>,
+    request: &'a Request<'r>,
+) -> Boxed<'a, Result<Response, Problem>> {
+    Box::pin(async move {
+        let input = E::parse(request, context.config)?;
+        crate::answer::reach(context, request).await?;
+        let output = E::run(context, input).await?;
+        E::render(&output, context.config, &context.service.metrics)
+    })
+}
+
+/// Which bodies a route takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodySize {
+    /// As most.
+    Usual,
+    /// As batches.
+    Batch,
+}
+
+/// A route.
+pub struct Route {
+    /// The method; HEAD comes by itself with GET.
+    pub method: Method,
+    /// The path behind the dialect's prefix, with `{name}` for a segment that varies.
+    pub pattern: &'static str,
+    /// Who may use it.
+    pub access: Access,
+    /// How large its body may be.
+    pub body: BodySize,
+    /// What answers.
+    pub handler: Handler,
+}
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone.
+    Public,
+    /// Whoever has a key, of whatever scope.
+    AnyKey,
+    /// Whoever has a key with this scope.
+    Scope(Scopes),
+}
+
+/// A wire format: a table of routes, who calls, and how problems are spelled.
+pub struct Dialect {
+    /// Its name: a word in lower case.
+    pub name: &'static str,
+    /// Where the configuration mounts it.
+    pub mount: fn(&Config) -> Mount,
+    /// Its routes.
+    pub routes: Vec<Route>,
+    /// Finds out who calls.
+    pub authenticate: for<'a, 'r> fn(&'a Arc<Service>, &'a Request<'r>) -> Boxed<'a, Result<Caller, Problem>>,
+    /// Checks what concerns every route, after the scope and before the id: versions, media types.
+    pub check: fn(&Request<'_>, &Route) -> Result<(), Problem>,
+    /// Spells a problem, given the request and its id. Status, body, and headers of its own; what is common is added after.
+    pub refuse: fn(&Problem, &Request<'_>, &str) -> Response,
+    /// The schemes of `WWW-Authenticate`.
+    pub challenge: &'static str,
+    /// Adds how the key stands with its limit to an answer.
+    pub standing: fn(&Standing, &mut Response),
+    /// Answers HEAD to whoever has a key, whatever the scope and the path's values; `None` is as GET answers.
+    pub head: Option<fn() -> Response>,
+}

@@ -1,0 +1,64 @@
+//! Settings of the service. What a wire format can be told is the format's own business.
+
+use serde::Deserialize;
+
+/// Settings of the service; every one has a default.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How long a signed token works, in seconds: 1 ..= 86,400. Default 3,600.
+    pub token_lifetime_seconds: u32,
+    /// The largest body of a request, in bytes. Default 1 MiB.
+    pub body_bytes: usize,
+    /// The largest body of a batch of transactions, in bytes. Default 16 MiB.
+    pub batch_body_bytes: usize,
+    /// The most transactions of a batch. Default 10,000.
+    pub batch_items: usize,
+    /// The most postings of one transaction. Default 1,000.
+    pub postings: usize,
+    /// After how many seconds a request is given up. Default 10.
+    pub request_seconds: u32,
+    /// The most items of a page of a list. Default 1,000.
+    pub page_items: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            token_lifetime_seconds: 3600,
+            body_bytes: 1 << 20,
+            batch_body_bytes: 16 << 20,
+            batch_items: 10_000,
+            postings: 1_000,
+            request_seconds: 10,
+            page_items: 1_000,
+        }
+    }
+}
+
+impl Config {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// A text that names the setting and what it may be.
+    pub fn check(&self) -> Result<(), String> {
+        let seconds = 1..=86_400;
+        if !seconds.contains(&self.token_lifetime_seconds) {
+            return Err("token_lifetime_seconds must be from 1 to 86400".to_owned());
+        }
+        if !seconds.contains(&self.request_seconds) {
+            return Err("request_seconds must be from 1 to 86400".to_owned());
+        }
+        let sizes = [
+            ("body_bytes", self.body_bytes),
+            ("batch_body_bytes", self.batch_body_bytes),
+            ("batch_items", self.batch_items),
+            ("postings", self.postings),
+            ("page_items", self.page_items),
+        ];
+        match sizes.into_iter().find(|(_, size)| *size == 0) {
+            Some((name, _)) => Err(format!("{name} must be at least 1")),
+            None => Ok(()),
+        }
+    }
+}

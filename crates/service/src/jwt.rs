@@ -1,0 +1,167 @@
+//! Signed tokens: what a key and its secret are exchanged for, so that the secret travels once an hour.
+//!
+//! HS256 with the store's signing key. A token names the key; that the key still works is looked up each time, so that
+//! revoking it ends its tokens at once. Verified tokens are remembered until they expire, by their hash.
+
+use std::collections::HashMap;
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use ledger::{ApiKeyId, BookNo, Micros};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+
+use crate::Service;
+use crate::auth::{Caller, KeyName};
+use crate::problem::Problem;
+
+/// At most so many verified tokens are remembered.
+const REMEMBERED: usize = 16_384;
+
+const SECOND: i64 = 1_000_000;
+
+/// A signed token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedToken {
+    /// The token.
+    pub token: String,
+    /// For how many seconds it works.
+    pub expires_in: u32,
+    /// From when on it does not; a whole second.
+    pub expires_at: Micros,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    /// Always [`ISSUER`].
+    iss: String,
+    /// The key's id, as 32 hexadecimal digits.
+    sub: String,
+    /// The key's book.
+    book: u32,
+    /// When it was issued, in seconds since 1970.
+    iat: i64,
+    /// From when on it no longer works, in seconds since 1970.
+    exp: i64,
+}
+
+const ISSUER: &str = "saldo";
+
+/// Signs and verifies.
+pub(crate) struct Jwts {
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    validation: Validation,
+    verified: RwLock<HashMap<[u8; 32], Verified>>,
+}
+
+#[derive(Clone, Copy)]
+struct Verified {
+    name: KeyName,
+    expires_at: Micros,
+}
+
+impl Jwts {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        // The service's own clock decides, not the library's; see `verify`.
+        validation.validate_exp = false;
+        validation.set_issuer(&[ISSUER]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+        Self {
+            signing: EncodingKey::from_secret(key),
+            verifying: DecodingKey::from_secret(key),
+            validation,
+            verified: RwLock::default(),
+        }
+    }
+
+    fn sign(&self, name: KeyName, lifetime: u32, now: Micros) -> Result<IssuedToken, Problem> {
+        let issued = now.0.div_euclid(SECOND);
+        let expires = issued + i64::from(lifetime);
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            sub: format!("{:032x}", name.id.0),
+            book: name.book.0,
+            iat: issued,
+            exp: expires,
+        };
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
+            .map_err(|error| Problem::internal(format!("a token can't be signed: {error}")))?;
+        Ok(IssuedToken {
+            token,
+            expires_in: lifetime,
+            expires_at: Micros(expires * SECOND),
+        })
+    }
+
+    /// The key that an unexpired token names.
+    fn verify(&self, token: &str, now: Micros) -> Option<KeyName> {
+        let hash = *blake3::hash(token.as_bytes()).as_bytes();
+        let known = self.verified.read().get(&hash).copied();
+        let verified = match known {
+            Some(verified) => verified,
+            None => {
+                let verified = self.verify_signature(token)?;
+                if now < verified.expires_at {
+                    self.remember(hash, verified, now);
+                }
+                verified
+            }
+        };
+        (now < verified.expires_at).then_some(verified.name)
+    }
+
+    fn verify_signature(&self, token: &str) -> Option<Verified> {
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation)
+            .ok()?
+            .claims;
+        let id = u128::from_str_radix(&claims.sub, 16).ok()?;
+        let name = KeyName {
+            book: BookNo(claims.book),
+            id: ApiKeyId(id),
+        };
+        let expires_at = Micros(claims.exp.checked_mul(SECOND)?);
+        Some(Verified { name, expires_at })
+    }
+
+    fn remember(&self, hash: [u8; 32], verified: Verified, now: Micros) {
+        let mut all = self.verified.write();
+        if all.len() >= REMEMBERED {
+            all.retain(|_, verified| now < verified.expires_at);
+        }
+        // What is still too much is forgotten as a whole: verifying again costs microseconds.
+        if all.len() >= REMEMBERED {
+            all.clear();
+        }
+        all.insert(hash, verified);
+    }
+}
+
+impl Service {
+    /// Exchanges a key and its secret for a signed token.
+    ///
+    /// # Errors
+    /// [`Problem::Unauthorized`], whatever is wrong with them; or the store failed.
+    pub async fn issue_token(&self, api_key: &str, api_secret: &str) -> Result<IssuedToken, Problem> {
+        let caller = self.authenticate_pair(api_key, api_secret).await?;
+        let key = caller.key.ok_or(Problem::Unauthorized)?;
+        let name = KeyName {
+            book: key.book,
+            id: key.id,
+        };
+        self.jwts
+            .sign(name, self.config.token_lifetime_seconds, self.clock.now())
+    }
+
+    /// The holder of the key that a signed token names.
+    ///
+    /// # Errors
+    /// [`Problem::Unauthorized`], whatever is wrong with it; or the store failed.
+    pub async fn authenticate_jwt(&self, token: &str) -> Result<Caller, Problem> {
+        let name = self
+            .jwts
+            .verify(token, self.clock.now())
+            .ok_or(Problem::Unauthorized)?;
+        self.caller_of(name).await
+    }
+}

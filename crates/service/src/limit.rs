@@ -1,0 +1,79 @@
+//! How often a key may ask: a fixed window of a minute that begins with the key's first request.
+//!
+//! A window is what the vendors announce (a limit, what remains, when it is reset), and it is exact: of `limit + 1`
+//! requests in a minute one is refused. Each server counts for itself.
+
+use std::collections::HashMap;
+
+use ledger::{ApiKeyId, Micros};
+use parking_lot::Mutex;
+
+/// A window, in microseconds.
+const WINDOW: i64 = 60_000_000;
+
+/// Above so many windows those that are over are swept out.
+const SWEEP_AT: usize = 16_384;
+
+/// Counts requests per key, and apart from each other per space (a wire format).
+#[derive(Debug, Default)]
+pub struct Limiter {
+    windows: Mutex<HashMap<(&'static str, ApiKeyId), Window>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    began: Micros,
+    count: u32,
+}
+
+/// How a key stands with its limit after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Requests a minute.
+    pub limit: u32,
+    /// How many are left in this window.
+    pub remaining: u32,
+    /// When the window ends.
+    pub reset: Micros,
+    /// In how many seconds that is, rounded up, at least 1.
+    pub retry_after: u32,
+}
+
+impl Limiter {
+    /// Counts a request of `key` at `now`.
+    ///
+    /// # Errors
+    /// The standing when `limit` requests were counted in this window already; this one is then not counted.
+    pub fn count(
+        &self,
+        space: &'static str,
+        key: ApiKeyId,
+        limit: u32,
+        now: Micros,
+    ) -> Result<Standing, Standing> {
+        let mut windows = self.windows.lock();
+        if windows.len() >= SWEEP_AT {
+            windows.retain(|_, window| now < window.began.plus(WINDOW));
+        }
+        let window = windows
+            .entry((space, key))
+            .or_insert(Window { began: now, count: 0 });
+        // A clock that was set back would else keep a window open for long.
+        if now >= window.began.plus(WINDOW) || now < window.began {
+            *window = Window { began: now, count: 0 };
+        }
+        let allowed = window.count < limit;
+        if allowed {
+            window.count += 1;
+        }
+        let reset = window.began.plus(WINDOW);
+        let wait = (reset.0 - now.0).max(1);
+        let standing = Standing {
+            limit,
+            remaining: limit.saturating_sub(window.count),
+            reset,
+            retry_after: u32::try_from((wait + 999_999) / 1_000_000).unwrap_or(u32::MAX),
+        };
+        if allowed { Ok(standing) } else { Err(standing) }
+    }
+}

@@ -1,0 +1,362 @@
+//! Transactions: posting, holding, reversing, and reading them back.
+
+use std::sync::Arc;
+
+use ledger::{
+    AccountId, Action, AssetName, Booked, Code, Entry, HoldTerms, Micros, Notes, Parts, Position, Posting,
+    Record, Reverse, Scopes, Transaction, TransactionId,
+};
+use store::{Listed, Outcome, Page, Stamped, TransactionFilter, TransactionView};
+
+use crate::problem::{Problem, Refusal};
+use crate::write::{Idempotency, Recorded, new_id, no_subject, recorded, subject};
+use crate::{Caller, Service};
+
+/// A transaction to be posted or held.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PostTransaction {
+    /// The id that the caller chose: not nil.
+    pub id: Option<TransactionId>,
+    /// One or more postings, in order.
+    pub postings: Vec<Posting>,
+    /// What the caller calls it.
+    pub reference: Option<String>,
+    /// For what day it counts; now unless given.
+    pub effective_at: Option<Micros>,
+    /// Hold instead of post.
+    pub hold: Option<HoldTerms>,
+    /// Post below the floor; scope `ledger:force`.
+    pub force: bool,
+    /// The caller's notes.
+    pub notes: Notes,
+}
+
+/// A reversal to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReverseTransaction {
+    /// The transaction that is reversed.
+    pub transaction: TransactionId,
+    /// How much of which posting; `None` is all that was not reversed yet.
+    pub parts: Option<Parts>,
+    /// Post below the floor; scope `ledger:force`.
+    pub force: bool,
+}
+
+/// A transaction that was booked.
+#[derive(Clone, Debug)]
+pub struct TransactionDone {
+    /// The record of its command.
+    pub record: Arc<Record>,
+    /// Which transaction of the record: 0 unless it is of an atomic batch.
+    pub nth: usize,
+    /// Whether it was recorded before, under the same key.
+    pub replayed: bool,
+}
+
+/// An account in one asset, after a transaction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AfterBalance {
+    /// The account.
+    pub account: AccountId,
+    /// The asset.
+    pub asset: AssetName,
+    /// The counters, and the credit in force.
+    pub entry: Entry,
+}
+
+impl TransactionDone {
+    pub(crate) fn of(recorded: Recorded, nth: usize) -> Self {
+        Self {
+            record: recorded.record,
+            nth,
+            replayed: recorded.replayed,
+        }
+    }
+
+    /// What was booked.
+    #[must_use]
+    pub fn booked(&self) -> Option<&Booked> {
+        self.record.booked().get(self.nth)
+    }
+
+    /// Each account touched, per asset, after the transaction, in order of first touch.
+    #[must_use]
+    pub fn balances_after(&self) -> Vec<AfterBalance> {
+        let mut after: Vec<AfterBalance> = Vec::new();
+        for made in self.booked().into_iter().flat_map(|booked| &booked.moves) {
+            for (account, entry) in [(made.from.id, made.from_after), (made.to.id, made.to_after)] {
+                let asset = made.asset.name;
+                match after
+                    .iter_mut()
+                    .find(|one| one.account == account && one.asset == asset)
+                {
+                    Some(one) => one.entry = entry,
+                    None => after.push(AfterBalance {
+                        account,
+                        asset,
+                        entry,
+                    }),
+                }
+            }
+        }
+        after
+    }
+}
+
+/// What became of one item of a batch.
+#[derive(Clone, Debug)]
+pub struct ItemDone {
+    /// The id of its transaction.
+    pub id: TransactionId,
+    /// What was booked, or why not. [`Problem::Rejected`] and [`Problem::Conflict`] are about this item alone.
+    pub result: Result<TransactionDone, Problem>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug)]
+pub struct BatchDone {
+    /// The highest position of its commands.
+    pub position: Position,
+    /// Whether it was recorded before as a whole, under the same key (atomic ones alone).
+    pub replayed: bool,
+    /// Each item in order; of an atomic batch that was refused, the culprit alone.
+    pub items: Vec<ItemDone>,
+}
+
+impl Service {
+    /// Posts a transaction, or holds its money. Scope `post`, and `ledger:force` for `force`.
+    ///
+    /// # Errors
+    /// [`Problem::BadRequest`], naming the field; refusals of the ledger.
+    pub async fn post(
+        &self,
+        caller: &Caller,
+        input: PostTransaction,
+        idempotency: Idempotency,
+    ) -> Result<TransactionDone, Problem> {
+        caller.require(Scopes::POST)?;
+        self.check_post(caller, &input, "")?;
+        let id_given = input.id.is_some();
+        let transaction = transaction(input);
+        let key = idempotency.key(transaction.id.0);
+        let command = self.command(caller, key, Action::Post(transaction), id_given);
+        let recorded = self.submit(command, no_subject).await?;
+        Ok(TransactionDone::of(recorded, 0))
+    }
+
+    /// Posts many transactions, each a command of its own under its id. Scope `post`, and `ledger:force` for `force`.
+    ///
+    /// # Errors
+    /// [`Problem::BadRequest`], naming the item, before anything is sent; a failure of the store.
+    pub async fn post_each(
+        &self,
+        caller: &Caller,
+        inputs: Vec<PostTransaction>,
+    ) -> Result<BatchDone, Problem> {
+        caller.require(Scopes::POST)?;
+        self.check_batch(caller, &inputs)?;
+        let none = Idempotency::default();
+        let commands: Vec<_> = inputs
+            .into_iter()
+            .map(|input| {
+                let transaction = transaction(input);
+                self.command(
+                    caller,
+                    none.key(transaction.id.0),
+                    Action::Post(transaction),
+                    true,
+                )
+            })
+            .collect();
+        let ids: Vec<_> = commands
+            .iter()
+            .flat_map(|command| command.transaction_ids())
+            .collect();
+        let outcomes = self.store.submit(commands).await;
+        let mut position = Position::default();
+        let mut items = Vec::with_capacity(ids.len());
+        for (id, outcome) in ids.into_iter().zip(outcomes) {
+            let result = item_done(outcome?);
+            position = position.max(match &result {
+                Ok(done) => done.record.position,
+                Err(Problem::Rejected(refusal)) => refusal.position,
+                Err(_) => Position::default(),
+            });
+            items.push(ItemDone { id, result });
+        }
+        // Where every item was a conflict, the book itself says how far it is.
+        if position == Position::default() {
+            position = self.position(caller).await?;
+        }
+        Ok(BatchDone {
+            position,
+            replayed: false,
+            items,
+        })
+    }
+
+    /// Posts many transactions as one command, all or none. Scope `post`, and `ledger:force` for `force`.
+    ///
+    /// # Errors
+    /// [`Problem::BadRequest`], naming the item; conflicts of keys; a failure of the store. A refusal is an answer, in
+    /// which the culprit alone is marked.
+    pub async fn post_all(
+        &self,
+        caller: &Caller,
+        inputs: Vec<PostTransaction>,
+        idempotency: Idempotency,
+    ) -> Result<BatchDone, Problem> {
+        caller.require(Scopes::POST)?;
+        self.check_batch(caller, &inputs)?;
+        let transactions: Vec<_> = inputs.into_iter().map(transaction).collect();
+        let ids: Vec<_> = transactions.iter().map(|one| one.id).collect();
+        let key = idempotency.key(new_id());
+        let command = self.command(caller, key, Action::PostBatch(transactions), true);
+        let (position, replayed, items) = match self.submit(command, no_subject).await {
+            Ok(Recorded { record, replayed }) => {
+                let items = ids.into_iter().enumerate().map(|(nth, id)| ItemDone {
+                    id,
+                    result: Ok(TransactionDone {
+                        record: Arc::clone(&record),
+                        nth,
+                        replayed,
+                    }),
+                });
+                (record.position, replayed, items.collect())
+            }
+            Err(Problem::Rejected(refusal)) => {
+                let Refusal {
+                    position, replayed, ..
+                } = *refusal;
+                let culprit = refusal.rejection.item.unwrap_or_default() as usize;
+                let id = ids.get(culprit).copied();
+                let id = id.ok_or_else(|| Problem::internal("a batch was refused for an item it has not"))?;
+                let result = Err(Problem::Rejected(refusal));
+                (position, replayed, vec![ItemDone { id, result }])
+            }
+            Err(other) => return Err(other),
+        };
+        Ok(BatchDone {
+            position,
+            replayed,
+            items,
+        })
+    }
+
+    /// Posts the opposite of a transaction, whole or in part. Scope `post`, and `ledger:force` for `force`.
+    ///
+    /// # Errors
+    /// A transaction that is not visible is a refusal of the subject; other refusals of the ledger.
+    pub async fn reverse(
+        &self,
+        caller: &Caller,
+        input: ReverseTransaction,
+        idempotency: Idempotency,
+    ) -> Result<TransactionDone, Problem> {
+        caller.require(Scopes::POST)?;
+        if input.force {
+            caller.require(Scopes::FORCE)?;
+        }
+        let reverse = Reverse {
+            id: TransactionId(new_id()),
+            transaction: input.transaction,
+            parts: input.parts,
+            force: input.force,
+        };
+        let key = idempotency.key(reverse.id.0);
+        let command = self.command(caller, key, Action::Reverse(reverse), false);
+        let recorded = self.submit(command, subject(Code::TransactionNotFound)).await?;
+        Ok(TransactionDone::of(recorded, 0))
+    }
+
+    /// A transaction and what became of it. Scope `read`.
+    ///
+    /// # Errors
+    /// [`Problem::NotFound`].
+    pub async fn transaction(
+        &self,
+        caller: &Caller,
+        id: TransactionId,
+    ) -> Result<Stamped<TransactionView>, Problem> {
+        caller.require(Scopes::READ)?;
+        let found = self.store.transaction(caller.viewer, id).await?;
+        found.ok_or_else(|| Problem::not_found("transaction"))
+    }
+
+    /// Transactions, newest first. Scope `read`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn transactions(
+        &self,
+        caller: &Caller,
+        filter: TransactionFilter,
+        page: Page,
+    ) -> Result<Listed<TransactionView>, Problem> {
+        caller.require(Scopes::READ)?;
+        Ok(self.store.transactions(caller.viewer, filter, page).await?)
+    }
+
+    fn check_batch(&self, caller: &Caller, inputs: &[PostTransaction]) -> Result<(), Problem> {
+        if inputs.is_empty() {
+            return Err(Problem::bad("transactions", "must hold at least one transaction"));
+        }
+        if inputs.len() > self.config.batch_items {
+            return Err(Problem::TooLarge {
+                what: "transactions",
+                limit: self.config.batch_items,
+            });
+        }
+        for (index, input) in inputs.iter().enumerate() {
+            let at = format!("transactions[{index}].");
+            if input.id.is_none() {
+                return Err(Problem::bad(&format!("{at}id"), "is needed in a batch"));
+            }
+            self.check_post(caller, input, &at)?;
+        }
+        Ok(())
+    }
+
+    /// What the ledger takes for granted. `at` stands before the names of fields.
+    fn check_post(&self, caller: &Caller, input: &PostTransaction, at: &str) -> Result<(), Problem> {
+        if input.force {
+            caller.require(Scopes::FORCE)?;
+        }
+        if input.id == Some(TransactionId(0)) {
+            return Err(Problem::bad(&format!("{at}id"), "must not be the nil UUID"));
+        }
+        if input.postings.is_empty() {
+            return Err(Problem::bad(
+                &format!("{at}postings"),
+                "must hold at least one posting",
+            ));
+        }
+        if input.postings.len() > self.config.postings {
+            return Err(Problem::bad(
+                &format!("{at}postings"),
+                format!("must hold at most {} postings", self.config.postings),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn transaction(input: PostTransaction) -> Transaction {
+    Transaction {
+        id: input.id.unwrap_or_else(|| TransactionId(new_id())),
+        postings: input.postings.into_iter().collect(),
+        reference: input.reference.map(Into::into),
+        notes: input.notes,
+        effective_at: input.effective_at,
+        hold: input.hold,
+        force: input.force,
+    }
+}
+
+fn item_done(outcome: Outcome) -> Result<TransactionDone, Problem> {
+    let recorded = recorded(outcome)?;
+    match recorded.record.outcome {
+        Ok(_) => Ok(TransactionDone::of(recorded, 0)),
+        Err(rejection) => Err(recorded.refused(rejection, no_subject)),
+    }
+}

@@ -1,0 +1,104 @@
+//! What a customer's money is worth in one currency.
+
+use ledger::{AssetName, CustomerId, Part, Scopes, ValuationError};
+use store::{AsOf, CustomerValuation, Purposes, Stamped};
+
+use crate::balances::check_as_of;
+use crate::problem::Problem;
+use crate::{Caller, Service};
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Valuation {
+    /// Whose money.
+    pub customer: CustomerId,
+    /// Which of its accounts count.
+    pub purposes: Purposes,
+    /// In which currency: the text as it came, which may be none.
+    pub currency: String,
+    /// As of when.
+    pub as_of: AsOf,
+}
+
+/// What it is worth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// The customer and what it holds in each asset.
+    pub holdings: CustomerValuation,
+    /// The currency.
+    pub currency: AssetName,
+    /// Its decimal places.
+    pub exponent: u8,
+    /// The value in its minor units, rounded half to even once.
+    pub minor: i128,
+}
+
+impl Service {
+    /// Values what a customer's accounts hold (settled), exactly, rounded once. Scope `read`.
+    ///
+    /// # Errors
+    /// [`Problem::NotFound`] for the customer; [`Problem::ValuationUnavailable`] for a currency that is none or to which
+    /// no rate leads, or a value beyond ±(2¹²⁷ − 1).
+    pub async fn valuation(&self, caller: &Caller, input: Valuation) -> Result<Stamped<Value>, Problem> {
+        caller.require(Scopes::READ)?;
+        check_as_of(&input.as_of)?;
+        // A text that is no asset's name is found out after the customer is: who asks about a stranger learns that first.
+        let asked = AssetName::parse(&input.currency);
+        let unknown = AssetName::parse("USD").ok_or_else(|| Problem::internal("USD is no asset"))?;
+        let found = self
+            .store
+            .valuation(
+                caller.viewer,
+                input.customer,
+                input.purposes,
+                asked.unwrap_or(unknown),
+                input.as_of,
+            )
+            .await?
+            .ok_or_else(|| Problem::not_found("customer"))?;
+        let Some(asked) = asked else {
+            return Err(unavailable(&input.currency, "is not a currency"));
+        };
+        let position = found.position;
+        let value = value(found.value, asked)?;
+        Ok(Stamped { value, position })
+    }
+}
+
+fn unavailable(currency: &str, why: &str) -> Problem {
+    // What came may be long; the first of it is enough to recognise it.
+    let shown: String = currency.chars().take(40).collect();
+    Problem::ValuationUnavailable {
+        detail: format!("currency \"{shown}\" can't be used: it {why}"),
+    }
+}
+
+fn value(holdings: CustomerValuation, asked: AssetName) -> Result<Value, Problem> {
+    let Some(currency) = holdings.currency.clone() else {
+        return Err(unavailable(asked.as_str(), "is not a currency"));
+    };
+    let Some(held) = &holdings.holdings else {
+        return Err(unavailable(asked.as_str(), "can't hold so large a sum"));
+    };
+    let parts: Vec<_> = held
+        .iter()
+        .map(|holding| Part {
+            asset: holding.asset.name,
+            exponent: holding.asset.exponent,
+            amount: holding.settled,
+        })
+        .collect();
+    let rate = |base: &AssetName, quote: &AssetName| holdings.rates.get(&(*base, *quote)).copied();
+    let minor = ledger::convert(&parts, &asked, currency.exponent, rate).map_err(|error| match error {
+        ValuationError::NoRate(from) => Problem::ValuationUnavailable {
+            detail: format!("no rate leads from {from} to currency \"{asked}\""),
+        },
+        ValuationError::Overflow => unavailable(asked.as_str(), "can't hold so large a sum"),
+    })?;
+    Ok(Value {
+        currency: asked,
+        exponent: currency.exponent,
+        minor,
+        holdings,
+    })
+}

@@ -1,0 +1,137 @@
+//! Writing: stamping a command, sending it once, and reading what became of it.
+
+use std::sync::Arc;
+
+use ledger::{Action, Code, Command, Key, Micros, Position, Record, Rejection};
+use store::Outcome;
+
+use crate::Service;
+use crate::auth::Caller;
+use crate::problem::{Problem, Refusal};
+
+/// What makes a request the same one when it comes again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The text of the `Idempotency-Key` header: 1 ..= 255 characters. Without it the body's `id` is the key, else one
+    /// that the server makes.
+    pub header_key: Option<String>,
+}
+
+impl Idempotency {
+    /// The key of a command that makes or concerns something with this new id.
+    pub(crate) fn key(&self, id: u128) -> Key {
+        match &self.header_key {
+            Some(text) => Key::named(text),
+            None => Key::Id(id),
+        }
+    }
+}
+
+/// An answer to a write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written<T> {
+    /// What was made or changed.
+    pub value: T,
+    /// The position of the command.
+    pub position: Position,
+    /// When it was recorded.
+    pub recorded_at: Micros,
+    /// Whether it was recorded before, under the same key.
+    pub replayed: bool,
+}
+
+/// A record and whether it is from before.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) record: Arc<Record>,
+    pub(crate) replayed: bool,
+}
+
+impl Recorded {
+    /// The answer to a write that made `value`.
+    pub(crate) fn written<T>(&self, value: T) -> Written<T> {
+        Written {
+            value,
+            position: self.record.position,
+            recorded_at: self.record.recorded_at,
+            replayed: self.replayed,
+        }
+    }
+
+    /// The problem that a refusal is. `subject` tells whether what is missing is what the request was addressed to.
+    pub(crate) fn refused(&self, rejection: Rejection, subject: impl Fn(&Rejection) -> bool) -> Problem {
+        Problem::Rejected(Box::new(Refusal {
+            rejection,
+            position: self.record.position,
+            recorded_at: self.record.recorded_at,
+            replayed: self.replayed,
+            of_subject: subject(&rejection),
+        }))
+    }
+}
+
+/// A new 128-bit id: a UUIDv7.
+pub(crate) fn new_id() -> u128 {
+    uuid::Uuid::now_v7().as_u128()
+}
+
+impl Service {
+    /// `action`, as the caller's command, stamped now.
+    pub(crate) fn command(&self, caller: &Caller, key: Key, action: Action, id_given: bool) -> Command {
+        Command {
+            book: caller.viewer.book,
+            client: caller.viewer.client,
+            key,
+            fingerprint: ledger::fingerprint(&action, id_given),
+            stamp: self.clock.now(),
+            action,
+        }
+    }
+
+    /// Sends one command. An accepted or replayed acceptance is its record.
+    ///
+    /// # Errors
+    /// A refusal, also a replayed one; a conflict of keys; whatever the store failed with. `subject` is the code that
+    /// says that what the request is addressed to is missing.
+    pub(crate) async fn submit(
+        &self,
+        command: Command,
+        subject: impl Fn(&Rejection) -> bool,
+    ) -> Result<Recorded, Problem> {
+        let mut answers = self.store.submit(vec![command]).await;
+        let outcome = answers
+            .pop()
+            .ok_or_else(|| Problem::internal("the store answered no outcome for a command"))??;
+        let recorded = recorded(outcome)?;
+        match recorded.record.outcome {
+            Ok(_) => Ok(recorded),
+            Err(rejection) => Err(recorded.refused(rejection, subject)),
+        }
+    }
+}
+
+/// The record of an outcome that has one.
+pub(crate) fn recorded(outcome: Outcome) -> Result<Recorded, Problem> {
+    match outcome {
+        Outcome::Recorded(record) => Ok(Recorded {
+            record,
+            replayed: false,
+        }),
+        Outcome::Replayed(record) => Ok(Recorded {
+            record,
+            replayed: true,
+        }),
+        Outcome::Conflict(position) => Err(Problem::idempotency_conflict(position)),
+        Outcome::Nothing => Err(Problem::internal("the store answered as if to an expiry")),
+    }
+}
+
+/// For requests that are addressed to nothing that could be missing.
+pub(crate) fn no_subject(_: &Rejection) -> bool {
+    false
+}
+
+/// For requests that are addressed to what this code says is missing.
+pub(crate) fn subject(code: Code) -> impl Fn(&Rejection) -> bool {
+    move |rejection| rejection.code == code
+}
