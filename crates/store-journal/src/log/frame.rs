@@ -117,6 +117,18 @@ impl Seal {
         Ok(length as usize)
     }
 
+    /// Whether a header is worth reading its frame, when one of a sequence above `last` is searched at any byte. The
+    /// bytes before a header's sequence may be a client's, and lead to a long frame; the sequence is not.
+    pub(crate) fn worth_reading(header: &[u8; FRAME_HEADER], last: u64) -> bool {
+        let sequence = u64_at(header, 16);
+        u16::from_le_bytes([header[8], header[9]]) == FRAME_VERSION
+            && matches!(header[10], 1 | 2)
+            && header[36..40] == [0; 4]
+            && sequence
+                .checked_sub(last)
+                .is_some_and(|ahead| ahead > 0 && ahead <= 1 << 32)
+    }
+
     /// Checks a frame of exactly these bytes, all but the records' own checksums.
     pub(crate) fn decode(&self, frame: &[u8]) -> Result<FrameHeader, FrameFault> {
         let length = Self::claimed_length(frame, frame.len() as u64)?;

@@ -100,7 +100,31 @@ impl KeyTable {
         self.shards[shard_of(hash)].read().candidates(hash)
     }
 
-    /// Adds many pairs. They may be in any order; sorted ones, as runs have them, are several times as fast.
+    /// Adds the pairs of several runs, each ascending: one shard after the other, in one sweep each, so the more runs
+    /// at once the faster.
+    ///
+    /// # Panics
+    ///
+    /// If a run is not ascending, or a locator is zero, where no record can be.
+    pub fn load_runs(&self, runs: &[&[(u64, Locator)]]) {
+        let mut rests = runs.to_vec();
+        let mut slots = Vec::new();
+        let mut added = 0;
+        for (index, shard) in self.shards.iter().enumerate() {
+            for rest in &mut rests {
+                let end = rest.iter().position(|pair| shard_of(pair.0) != index);
+                let (group, others) = rest.split_at(end.unwrap_or(rest.len()));
+                *rest = others;
+                slots.extend(group.iter().map(|&(hash, locator)| [hash, check(locator)]));
+            }
+            added += shard.write().merge(&mut slots);
+            slots.clear();
+        }
+        assert!(rests.iter().all(|rest| rest.is_empty()), "runs are ascending");
+        self.entries.fetch_add(added, Ordering::Relaxed);
+    }
+
+    /// Adds many pairs in any order.
     ///
     /// # Panics
     ///
@@ -250,16 +274,49 @@ impl Shard {
         }
     }
 
+    /// Adds many at once in one sweep; answers how many were new. The vector is scratch.
+    fn merge(&mut self, slots: &mut Vec<Slot>) -> u64 {
+        if slots.len() as u64 * 8 < self.entries {
+            return slots.iter().map(|slot| u64::from(self.insert(*slot))).sum();
+        }
+        slots.extend(self.slots.iter().filter(|slot| **slot != EMPTY));
+        // A stable sort finds the ascending pieces that these are and merges them.
+        slots.sort();
+        slots.dedup();
+        let added = slots.len() as u64 - self.entries;
+        self.entries += added;
+        self.slots.fill(EMPTY);
+        self.resize(self.entries);
+        self.lay_out(slots.iter().copied());
+        added
+    }
+
     /// Takes the next size at which so many entries fit, and moves all in one sweep.
     fn grow(&mut self, entries: u64) {
+        let old = std::mem::take(&mut self.slots);
+        self.resize(entries);
+        self.lay_out(old.into_iter().filter(|slot| *slot != EMPTY));
+    }
+
+    /// Gives the array a size for so many entries; what was in it is lost if it changes.
+    fn resize(&mut self, entries: u64) {
         while entries * 100 > self.homes() * 85 {
             self.size += self.size / 4;
         }
+        let length = usize::try_from(self.homes()).expect("a shard fits into memory") + SLACK;
+        if self.slots.len() < length {
+            // `vec!` would leave the pages to be mapped twice, by the first read and again by the first write, which
+            // costs more than all else when a large table is loaded.
+            self.slots = Vec::with_capacity(length);
+            self.slots.resize(length, EMPTY);
+        }
+    }
+
+    /// Puts ascending slots into an empty array.
+    fn lay_out(&mut self, slots: impl Iterator<Item = Slot>) {
         let homes = self.homes();
-        let length = usize::try_from(homes).expect("a shard fits into memory") + SLACK;
-        let old = std::mem::replace(&mut self.slots, vec![EMPTY; length]);
         let mut next = 0;
-        for slot in old.into_iter().filter(|slot| *slot != EMPTY) {
+        for slot in slots {
             let at = home(slot[0], homes).max(next);
             self.keep_last_empty(at);
             self.slots[at] = slot;
@@ -355,10 +412,16 @@ mod tests {
         let reserved = loaded.memory_bytes();
         loaded.load(&pairs);
         loaded.load(&pairs[..1000]);
+        let at_once = KeyTable::new();
+        let parts: Vec<&[(u64, Locator)]> = pairs.chunks(7000).collect();
+        at_once.load_runs(&parts);
+        at_once.load_runs(&[]);
+        assert_eq!(at_once.len(), one_by_one.len());
         assert_eq!(loaded.len(), one_by_one.len());
         assert_eq!(loaded.memory_bytes(), reserved, "nothing grew");
         for i in 0..49_001 {
             assert_eq!(loaded.candidates(mix(i)), one_by_one.candidates(mix(i)));
+            assert_eq!(at_once.candidates(mix(i)), one_by_one.candidates(mix(i)));
         }
     }
 

@@ -121,7 +121,6 @@ impl Log {
             Err(error) => return Err(error),
             Ok(_) => return Err(LogError::Exists),
         }
-        recover::remove_unfinished(&*disk)?;
         let first = Arc::new(Space::first(&*disk, &store, options.sizes)?);
         let segments = Segments::new(vec![first]);
         let seal = Seal::new(&store);
@@ -154,8 +153,9 @@ impl Log {
         mut on_frame: impl FnMut(FrameView<'_>) -> Result<(), LogError>,
     ) -> Result<(Self, Recovery), LogError> {
         let lock = disk.lock(LOCK_FILE)?;
-        recover::remove_unfinished(&*disk)?;
         let (segments, store) = Segments::open(&*disk)?;
+        // Not before: in a folder that is no store, files of such names are someone else's.
+        recover::remove_unfinished(&*disk)?;
         let seal = Seal::new(&store);
         let from = from.unwrap_or_else(|| Shared::origin(&seal));
         let shared = Arc::new(Shared {

@@ -157,9 +157,7 @@ fn find_frame(
         let bytes = &chunk[..read];
         for begin in candidates(bytes) {
             let offset = at + begin as u64;
-            if let Some(header) = valid_frame(segment, seal, offset)?
-                && header.sequence > last
-            {
+            if let Some(header) = valid_frame(segment, seal, offset, last)? {
                 return Ok(Some((offset, header)));
             }
         }
@@ -180,12 +178,18 @@ fn candidates(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
     })
 }
 
-fn valid_frame(segment: &Segment, seal: &Seal, offset: u64) -> Result<Option<FrameHeader>, LogError> {
+fn valid_frame(
+    segment: &Segment,
+    seal: &Seal,
+    offset: u64,
+    last: u64,
+) -> Result<Option<FrameHeader>, LogError> {
     let mut header = [0; FRAME_HEADER];
     let read = segment.read(&mut header, offset)?;
     let limit = segment.span.capacity - offset;
-    let Ok(length) = Seal::claimed_length(&header[..read], limit) else {
-        return Ok(None);
+    let length = match Seal::claimed_length(&header[..read], limit) {
+        Ok(length) if Seal::worth_reading(&header, last) => length,
+        _ => return Ok(None),
     };
     let mut frame = vec![0; length];
     let read = segment.read(&mut frame, offset)?;
