@@ -13,6 +13,7 @@ mod answer;
 pub mod conduit;
 pub mod config;
 pub mod http;
+pub mod iso;
 pub mod json;
 pub mod light;
 pub mod magicline;
