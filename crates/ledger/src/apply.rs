@@ -228,6 +228,16 @@ fn limits(state: &State, book: BookNo, changes: &[LimitChange]) -> Vec<Limit> {
     changes.iter().map(limit).collect()
 }
 
+/// Each limit replaces the one of its asset; one that limits nothing is not kept.
+fn set_limits(row: &mut Account, limits: Vec<Limit>) {
+    for limit in limits {
+        row.limits.retain(|other| other.asset != limit.asset);
+        if limit.credit != Credit::NONE || limit.max_balance.is_some() {
+            row.limits.push(limit);
+        }
+    }
+}
+
 fn asset_no(state: &State, book: BookNo, name: &AssetName) -> AssetNo {
     let asset = state.asset(book, name).ok().flatten();
     asset.expect("decided on this asset").no
@@ -241,7 +251,7 @@ fn create_account(
     primary: bool,
     client: ClientId,
 ) {
-    let row = Account {
+    let mut row = Account {
         id: new.id,
         no,
         owner: new.owner,
@@ -251,17 +261,18 @@ fn create_account(
         status: AccountStatus::Active,
         currency: new.currency.map(|name| asset_no(state, record.book, &name)),
         primary: false,
-        limits: limits(state, record.book, &new.limits),
+        limits: Vec::new(),
         notes: new.notes.clone(),
         created_at: record.recorded_at,
         updated_at: record.recorded_at,
     };
+    set_limits(&mut row, limits(state, record.book, &new.limits));
     let book = state.book_mut(record.book);
     if !book.slots.contains_key(&no) {
         book.put_account(Arc::new(row));
         book.mark_balances_loaded(no);
-        book.head.accounts = book.head.accounts.max(no.0 + 1);
     }
+    book.head.accounts = book.head.accounts.max(no.0 + 1);
     if primary {
         make_primary(book, record, no);
     }
@@ -303,12 +314,7 @@ fn update_account(state: &mut State, record: &Record, change: &AccountChange) {
         if let Some(status) = change.status {
             row.status = status;
         }
-        for limit in limits {
-            row.limits.retain(|other| other.asset != limit.asset);
-            if limit.credit != Credit::NONE || limit.max_balance.is_some() {
-                row.limits.push(limit);
-            }
-        }
+        set_limits(row, limits);
         patch(&mut row.notes, &change.external_id, &change.metadata);
     });
     if change.primary {
@@ -473,8 +479,9 @@ pub fn hold_after(hold: &mut Hold, record: &Record) {
 #[must_use]
 pub fn posted(record: &Record, nth: usize) -> Option<Posted> {
     let booked = record.booked().get(nth)?;
-    let what_posted = booked.moves.iter().filter(|m| !m.post.is_zero());
-    let postings: SmallVec<_> = what_posted
+    let postings: SmallVec<_> = booked
+        .moves
+        .iter()
         .map(|m| PostedPosting {
             from: m.from,
             to: m.to,

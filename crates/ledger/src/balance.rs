@@ -72,11 +72,12 @@ impl Credit {
         }
     }
 
-    /// Whether available and spendable are both `i128`s; if not, the command is refused with `overflow`.
+    /// Whether available and spendable are both `i128`s, and still will be when all that is reserved is let go: a release
+    /// or an expiry can't overflow. If not, the command is refused with `overflow`.
     #[must_use]
     pub const fn is_exact(self, counters: &Counters) -> bool {
         match (counters.checked_available(), self) {
-            (Some(available), Self::Limit(limit)) => available.checked_add(limit.signed()).is_some(),
+            (Some(_), Self::Limit(limit)) => counters.settled().checked_add(limit.signed()).is_some(),
             (Some(_), Self::Unlimited) => true,
             (None, _) => false,
         }

@@ -352,7 +352,7 @@ impl Command {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"saldo expiry of hold");
         hasher.update(&hold.to_bytes());
-        let id = TransactionId::from_bytes(first_half(hasher.finalize()));
+        let id = TransactionId::reserved(first_half(hasher.finalize()));
         let action = Action::Expire { hold, id };
         Self {
             book,

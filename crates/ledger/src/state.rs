@@ -234,7 +234,7 @@ pub struct PostedPosting {
     pub to: AccountRef,
     /// What moved.
     pub asset: AssetRef,
-    /// How much was posted; zero where a capture took nothing.
+    /// How much was posted; zero where money was reserved or let go.
     pub amount: Amount,
     /// How much was reversed since.
     pub reversed: Amount,
@@ -249,8 +249,24 @@ pub struct Posted {
     pub position: Position,
     /// The position of the last command that changed this row.
     pub last: Position,
-    /// Its postings with what was posted; empty where nothing was: a hold, a release, an expiry.
+    /// Its postings with what was posted; nothing where it is a hold, a release, an expiry.
     pub postings: SmallVec<[PostedPosting; 1]>,
+}
+
+impl PostedPosting {
+    /// How much can still be reversed.
+    #[must_use]
+    pub fn left(&self) -> Amount {
+        self.amount.checked_sub(self.reversed).unwrap_or_default()
+    }
+}
+
+impl Posted {
+    /// Whether anything was posted.
+    #[must_use]
+    pub fn has_posted(&self) -> bool {
+        self.postings.iter().any(|posting| !posting.amount.is_zero())
+    }
 }
 
 /// Where a book stands.
@@ -574,10 +590,14 @@ impl State {
     /// [`NotLoaded`] when that is not known.
     pub fn asset(&self, book: BookNo, name: &AssetName) -> Result<Option<&Arc<Asset>>, NotLoaded> {
         for no in [book, BookNo::OPERATOR] {
-            if let Some(book) = self.book(no)
-                && let Some(asset) = book.assets.get(name)?
-            {
-                return Ok(Some(asset));
+            match self.book(no) {
+                Some(book) => {
+                    if let Some(asset) = book.assets.get(name)? {
+                        return Ok(Some(asset));
+                    }
+                }
+                None if self.completeness == Completeness::Loaded => return Err(NotLoaded),
+                None => {}
             }
         }
         Ok(None)

@@ -9,7 +9,6 @@ use crate::amount::Amount;
 use crate::command::{Capture, Parts, Release};
 use crate::id::TransactionId;
 use crate::record::{Booked, Code, Done, Move, Rejection};
-use crate::register::AccountStatus;
 use crate::state::{HeldPosting, Hold, HoldStatus, RowKey};
 
 /// A part of a hold that is taken, freed, or both.
@@ -27,8 +26,8 @@ pub(super) fn capture(scene: &Scene<'_>, capture: &Capture) -> Result<Done, Stop
     if hold.expires_at.is_some_and(|end| end <= scene.now) {
         return Err(Code::HoldExpired.into());
     }
-    let parts = parts_to_capture(hold, capture)?;
-    book(mover, hold, capture.id, &parts, capture.force)
+    let parts = parts_to_capture(hold, capture);
+    book(mover, hold, capture.id, parts, capture.force)
 }
 
 pub(super) fn release(scene: &Scene<'_>, release: &Release) -> Result<Done, Stop> {
@@ -36,26 +35,10 @@ pub(super) fn release(scene: &Scene<'_>, release: &Release) -> Result<Done, Stop
     let mover = Mover::new(*scene);
     let hold = open_hold(scene, &mover, release.hold)?;
     let parts = match &release.parts {
-        None => all_that_is_left(hold),
-        Some(parts) => {
-            let mut left = remaining(hold);
-            let mut freed = Vec::with_capacity(parts.len());
-            for (index, amount) in parts {
-                let exceeds = exceeds_at(*index);
-                let Some(left) = left.get_mut(*index as usize) else {
-                    return Err(exceeds);
-                };
-                *left = left.checked_sub(*amount).ok_or(exceeds)?;
-                freed.push(Part {
-                    index: *index,
-                    take: Amount::ZERO,
-                    free: *amount,
-                });
-            }
-            freed
-        }
+        None => all_that_is_left(hold).map(Ok).collect(),
+        Some(asked) => parts_to_release(hold, asked),
     };
-    book(mover, hold, release.id, &parts, false)
+    book(mover, hold, release.id, parts, false)
 }
 
 pub(super) fn expire(scene: &Scene<'_>, hold: TransactionId, id: TransactionId) -> Result<Done, Stop> {
@@ -66,10 +49,11 @@ pub(super) fn expire(scene: &Scene<'_>, hold: TransactionId, id: TransactionId) 
     if hold.status != HoldStatus::Held || !due {
         return Err(Stop::Nothing);
     }
-    book(Mover::new(*scene), hold, id, &all_that_is_left(hold), false)
+    let parts = all_that_is_left(hold).map(Ok).collect();
+    book(Mover::new(*scene), hold, id, parts, false)
 }
 
-fn check_amounts(parts: Option<&Parts>) -> Result<(), Stop> {
+pub(super) fn check_amounts(parts: Option<&Parts>) -> Result<(), Stop> {
     match parts.into_iter().flatten().find(|(_, amount)| amount.is_zero()) {
         Some((index, _)) => Err(at_posting(Code::AmountZero.into(), *index)),
         None => Ok(()),
@@ -99,7 +83,7 @@ fn remaining(hold: &Hold) -> Vec<Amount> {
     hold.postings.iter().map(|held| held.remaining).collect()
 }
 
-fn all_that_is_left(hold: &Hold) -> Vec<Part> {
+fn all_that_is_left(hold: &Hold) -> impl Iterator<Item = Part> {
     let left = (0..)
         .zip(&hold.postings)
         .filter(|(_, held)| !held.remaining.is_zero());
@@ -108,7 +92,6 @@ fn all_that_is_left(hold: &Hold) -> Vec<Part> {
         take: Amount::ZERO,
         free: held.remaining,
     })
-    .collect()
 }
 
 fn exceeds_at(index: u32) -> Stop {
@@ -118,78 +101,93 @@ fn exceeds_at(index: u32) -> Stop {
     })
 }
 
-fn parts_to_capture(hold: &Hold, capture: &Capture) -> Result<Vec<Part>, Stop> {
+/// The parts in order, up to the first that exceeds the hold: it is for the books to say whether one before it fails.
+fn parts_to_capture(hold: &Hold, capture: &Capture) -> Vec<Result<Part, Stop>> {
     let Some(asked) = &capture.parts else {
-        return Ok(all_that_is_left(hold)
-            .into_iter()
-            .map(|part| Part {
-                take: part.free,
-                ..part
-            })
-            .collect());
+        let all = all_that_is_left(hold);
+        return all.map(|part| Ok(Part { take: part.free, ..part })).collect();
     };
     let mut left = remaining(hold);
     let mut parts = Vec::with_capacity(asked.len());
     for (nth, (index, amount)) in asked.iter().enumerate() {
-        let Some(left) = left.get_mut(*index as usize) else {
-            return Err(exceeds_at(*index));
+        let here = left.get_mut(*index as usize);
+        let Some(left) = here.filter(|left| **left >= *amount || capture.allow_over) else {
+            parts.push(Err(exceeds_at(*index)));
+            return parts;
         };
-        let within = (*left).min(*amount);
-        if within < *amount && !capture.allow_over {
-            return Err(exceeds_at(*index));
-        }
         // The last mention of a posting in a last capture lets the rest of it go too.
         let is_last = capture.last && !asked[nth + 1..].iter().any(|(later, _)| later == index);
-        let free = if is_last { *left } else { within };
+        let free = if is_last { *left } else { (*left).min(*amount) };
         *left = left.checked_sub(free).unwrap_or_default();
-        parts.push(Part {
+        parts.push(Ok(Part {
             index: *index,
             take: *amount,
             free,
-        });
+        }));
     }
     if capture.last {
         let rest = (0..).zip(left).filter(|(_, left)| !left.is_zero());
-        parts.extend(rest.map(|(index, free)| Part {
+        let let_go = |(index, free)| Part {
+            index,
+            take: Amount::ZERO,
+            free,
+        };
+        parts.extend(rest.map(let_go).map(Ok));
+    }
+    parts
+}
+
+/// The parts in order, up to the first that exceeds the hold.
+fn parts_to_release(hold: &Hold, asked: &Parts) -> Vec<Result<Part, Stop>> {
+    let mut left = remaining(hold);
+    let mut parts = Vec::with_capacity(asked.len());
+    for (index, free) in asked.iter().copied() {
+        let here = left.get_mut(index as usize);
+        let Some((left, rest)) = here.and_then(|left| left.checked_sub(free).map(|rest| (left, rest))) else {
+            parts.push(Err(exceeds_at(index)));
+            return parts;
+        };
+        *left = rest;
+        parts.push(Ok(Part {
             index,
             take: Amount::ZERO,
             free,
         }));
     }
-    Ok(parts)
+    parts
 }
 
 fn book(
     mut mover: Mover<'_>,
     hold: &Hold,
     id: TransactionId,
-    parts: &[Part],
+    parts: Vec<Result<Part, Stop>>,
     force: bool,
 ) -> Result<Done, Stop> {
     let mut moves = SmallVec::new();
     for part in parts {
-        let held = &hold.postings[part.index as usize];
-        let made = book_part(&mut mover, held, part, force).map_err(|stop| at_posting(stop, part.index));
+        let made = part.and_then(|part| {
+            let held = &hold.postings[part.index as usize];
+            book_part(&mut mover, held, part, force).map_err(|stop| at_posting(stop, part.index))
+        });
         moves.extend(mover.gather(made)?);
     }
     mover.finish()?;
     Ok(Done::Moved(vec![Booked { id, moves }]))
 }
 
-fn book_part(mover: &mut Mover<'_>, held: &HeldPosting, part: &Part, force: bool) -> Result<Move, Stop> {
+fn book_part(mover: &mut Mover<'_>, held: &HeldPosting, part: Part, force: bool) -> Result<Move, Stop> {
     let (from, to) = mover.accounts(held.from.id, held.to.id)?;
-    // Accounts with something held can't be closed, and what a frozen one has held may still be taken; more may not.
-    if part.take > part.free && from.status == AccountStatus::Frozen {
-        return Err(Stop::Reject(Rejection {
-            account: Some(from.id),
-            ..Code::AccountFrozen.into()
-        }));
-    }
     let path = Path {
         from,
         to,
         asset: held.asset,
     };
+    // Accounts with something held can't be closed, and what a frozen one has held may still be taken. More than is held
+    // is a new movement.
+    if part.take > part.free {
+        Mover::check_open(&path)?;
+    }
     let delta = Delta {
         post: part.take,
         free: part.free,

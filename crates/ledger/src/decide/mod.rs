@@ -167,8 +167,11 @@ fn known_before<'a>(book: &'a Book, command: &Command) -> Result<Option<&'a Arc<
         })
 }
 
-/// No transaction may take an id that another one has.
+/// No transaction may take an id that another one has, or that an expiry will have: an expiry is never refused.
 fn check_ids(book: &Book, command: &Command) -> Result<(), Stop> {
+    if matches!(command.action, Action::Expire { .. }) {
+        return Ok(());
+    }
     let needs: Vec<_> = command
         .transaction_ids()
         .filter(|id| book.transactions.get(id).is_err())
@@ -181,7 +184,7 @@ fn check_ids(book: &Book, command: &Command) -> Result<(), Stop> {
     let mut seen = std::collections::BTreeSet::new();
     for (item, id) in (0..).zip(command.transaction_ids()) {
         let again = in_batch && !seen.insert(id);
-        if again || book.transactions.peek(&id).is_some() {
+        if again || id.is_reserved() || book.transactions.peek(&id).is_some() {
             let rejection = Rejection {
                 item: in_batch.then_some(item),
                 ..Code::IdTaken.into()

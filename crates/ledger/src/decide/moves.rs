@@ -144,7 +144,7 @@ impl<'a> Mover<'a> {
     }
 
     /// Checks that both accounts take new movements: the right currency, open, the debited one not frozen.
-    pub(super) fn check_open(path: &Path<'_>, new_debit: bool) -> Result<(), Stop> {
+    pub(super) fn check_open(path: &Path<'_>) -> Result<(), Stop> {
         let refuse = |code: Code, account: &Account| {
             Err(Stop::Reject(Rejection {
                 account: Some(account.id),
@@ -164,7 +164,7 @@ impl<'a> Mover<'a> {
         {
             return refuse(Code::AccountClosed, closed);
         }
-        if new_debit && path.from.status == AccountStatus::Frozen {
+        if path.from.status == AccountStatus::Frozen {
             return refuse(Code::AccountFrozen, path.from);
         }
         Ok(())

@@ -2,12 +2,13 @@
 
 use smallvec::SmallVec;
 
+use super::hold::check_amounts;
 use super::moves::{Delta, Mover, Path};
 use super::{OrNeed, Scene, Stop};
 use crate::amount::Amount;
 use crate::command::{Posting, Reverse, Transaction};
 use crate::record::{Booked, Code, Done, Move, Rejection};
-use crate::state::{Posted, RowKey};
+use crate::state::{Posted, PostedPosting, RowKey};
 
 pub(super) fn post(scene: &Scene<'_>, transaction: &Transaction) -> Result<Done, Stop> {
     let mut mover = Mover::new(*scene);
@@ -65,7 +66,7 @@ fn book_posting(
         }));
     }
     let path = Path { from, to, asset };
-    Mover::check_open(&path, true)?;
+    Mover::check_open(&path)?;
     let delta = match transaction.hold {
         Some(_) => Delta {
             reserve: posting.amount,
@@ -91,9 +92,6 @@ pub(super) fn at_posting(stop: Stop, index: u32) -> Stop {
 
 pub(super) fn reverse(scene: &Scene<'_>, reverse: &Reverse) -> Result<Done, Stop> {
     let id = reverse.transaction;
-    if reverse.parts.iter().flatten().any(|(_, amount)| amount.is_zero()) {
-        return Err(Code::AmountZero.into());
-    }
     let original = scene
         .book
         .transactions
@@ -109,25 +107,18 @@ pub(super) fn reverse(scene: &Scene<'_>, reverse: &Reverse) -> Result<Done, Stop
                 other => other,
             })?;
     }
-    if original.postings.is_empty() {
+    check_amounts(reverse.parts.as_ref())?;
+    if !original.has_posted() {
         return Err(Code::NotPosted.into());
     }
+    let mut left: Vec<_> = original.postings.iter().map(PostedPosting::left).collect();
+    let parts = match &reverse.parts {
+        Some(parts) => parts.to_vec(),
+        None => all_that_is_left(&left)?,
+    };
     let mut moves = SmallVec::new();
-    for (index, amount) in parts_to_reverse(original, reverse)? {
-        let posting = &original.postings[index as usize];
-        // The opposite way: what was credited is debited.
-        let (from, to) = mover.accounts(posting.to.id, posting.from.id)?;
-        let path = Path {
-            from,
-            to,
-            asset: posting.asset,
-        };
-        let delta = Delta {
-            post: amount,
-            ..Delta::default()
-        };
-        let made =
-            Mover::check_open(&path, true).and_then(|()| mover.make(index, &path, delta, reverse.force));
+    for (index, amount) in parts {
+        let made = reverse_part(&mut mover, original, &mut left, (index, amount), reverse.force);
         moves.extend(mover.gather(made.map_err(|stop| at_posting(stop, index)))?);
     }
     mover.finish()?;
@@ -137,31 +128,39 @@ pub(super) fn reverse(scene: &Scene<'_>, reverse: &Reverse) -> Result<Done, Stop
     }]))
 }
 
-/// Which posting is reversed by how much. A whole reversal goes backwards, so that money that was passed on comes back
-/// before it is returned.
-fn parts_to_reverse(original: &Posted, reverse: &Reverse) -> Result<Vec<(u32, Amount)>, Stop> {
-    let left: Vec<_> = original
-        .postings
-        .iter()
-        .map(|p| p.amount.checked_sub(p.reversed).unwrap_or_default())
-        .collect();
-    let Some(parts) = &reverse.parts else {
-        let all: Vec<_> = (0..).zip(left).filter(|(_, left)| !left.is_zero()).collect();
-        if all.is_empty() {
-            return Err(Code::ReversalExceeds.into());
-        }
-        return Ok(all.into_iter().rev().collect());
-    };
-    let mut left = left;
-    for (index, amount) in parts {
-        let exceeds = Stop::Reject(Rejection {
-            posting: Some(*index),
-            ..Code::ReversalExceeds.into()
-        });
-        let Some(left) = left.get_mut(*index as usize) else {
-            return Err(exceeds);
-        };
-        *left = left.checked_sub(*amount).ok_or(exceeds)?;
+/// A whole reversal goes backwards, so that money that was passed on comes back before it is returned.
+fn all_that_is_left(left: &[Amount]) -> Result<Vec<(u32, Amount)>, Stop> {
+    let all = (0..).zip(left.iter().copied());
+    let mut all: Vec<_> = all.filter(|(_, left)| !left.is_zero()).collect();
+    if all.is_empty() {
+        return Err(Code::ReversalExceeds.into());
     }
-    Ok(parts.to_vec())
+    all.reverse();
+    Ok(all)
+}
+
+fn reverse_part(
+    mover: &mut Mover<'_>,
+    original: &Posted,
+    left: &mut [Amount],
+    (index, amount): (u32, Amount),
+    force: bool,
+) -> Result<Move, Stop> {
+    let posting = original.postings.get(index as usize);
+    let posting = posting.ok_or(Code::ReversalExceeds)?;
+    // The opposite way: what was credited is debited.
+    let (from, to) = mover.accounts(posting.to.id, posting.from.id)?;
+    let path = Path {
+        from,
+        to,
+        asset: posting.asset,
+    };
+    Mover::check_open(&path)?;
+    let left = &mut left[index as usize];
+    *left = left.checked_sub(amount).ok_or(Code::ReversalExceeds)?;
+    let delta = Delta {
+        post: amount,
+        ..Delta::default()
+    };
+    mover.make(index, &path, delta, force)
 }

@@ -1,7 +1,7 @@
 //! Clients, customers, accounts, keys, assets and rates.
 
 use super::{OrNeed, Scene, Stop};
-use crate::asset::{AssetName, STABLECOINS};
+use crate::asset::{AssetName, AssetNo, STABLECOINS};
 use crate::balance::Credit;
 use crate::command::{
     AccountChange, ClientChange, CreditChange, LimitChange, NewAccount, NewApiKey, NewClient, NewCustomer,
@@ -23,10 +23,17 @@ fn see_client<'a>(scene: &Scene<'a>, id: ClientId) -> Result<&'a Client, Stop> {
         .ok_or(Code::ClientNotFound.into())
 }
 
+/// Ids of parties are the server's own and new; one that is not would take another's place.
+fn refuse_taken<T>(known: Option<T>) -> Result<(), Stop> {
+    known.map_or(Ok(()), |_| Err(Code::IdTaken.into()))
+}
+
 pub(super) fn create_client(scene: &Scene<'_>, new: &NewClient) -> Result<Done, Stop> {
     let Some(parent) = new.parent else {
         return Ok(Done::Book(BookNo(scene.book.head.books + 1)));
     };
+    let known = scene.book.clients.get(&new.id);
+    refuse_taken(known.or_need(RowKey::Client(new.id))?)?;
     let parent = see_client(scene, parent)?;
     if parent.parent.is_some() {
         return Err(Code::ParentNotRoot.into());
@@ -39,6 +46,8 @@ pub(super) fn update_client(scene: &Scene<'_>, change: &ClientChange) -> Result<
 }
 
 pub(super) fn create_api_key(scene: &Scene<'_>, new: &NewApiKey) -> Result<Done, Stop> {
+    let known = scene.book.api_keys.get(&new.id);
+    refuse_taken(known.or_need(RowKey::ApiKey(new.id))?)?;
     if let Some(client) = new.client {
         see_client(scene, client)?;
     }
@@ -54,6 +63,8 @@ pub(super) fn revoke_api_key(scene: &Scene<'_>, id: ApiKeyId) -> Result<Done, St
 }
 
 pub(super) fn create_customer(scene: &Scene<'_>, new: &NewCustomer) -> Result<Done, Stop> {
+    let known = scene.book.customers.get(&new.id);
+    refuse_taken(known.or_need(RowKey::Customer(new.id))?)?;
     see_client(scene, new.client)?;
     let number = match new.number {
         Some(number) => number,
@@ -89,18 +100,19 @@ fn client_of(scene: &Scene<'_>, id: CustomerId) -> Result<ClientId, Stop> {
 }
 
 pub(super) fn create_account(scene: &Scene<'_>, new: &NewAccount) -> Result<Done, Stop> {
+    refuse_taken(scene.book.slot(new.id).or_need(RowKey::Account(new.id))?)?;
     let client = match new.owner {
         Owner::Client(id) => see_client(scene, id)?.id,
         Owner::Customer(id) => client_of(scene, id)?,
     };
+    if new.currency.is_none() && new.purpose == Purpose::Card {
+        return Err(Code::CurrencyRequired.into());
+    }
     let assets = new
         .currency
         .iter()
         .chain(new.limits.iter().map(|limit| &limit.asset));
     check_assets(scene, assets)?;
-    if new.currency.is_none() && new.purpose == Purpose::Card {
-        return Err(Code::CurrencyRequired.into());
-    }
     if new
         .currency
         .is_some_and(|currency| new.limits.iter().any(|limit| limit.asset != currency))
@@ -121,11 +133,7 @@ pub(super) fn create_account(scene: &Scene<'_>, new: &NewAccount) -> Result<Done
 
 fn check_assets<'a>(scene: &Scene<'_>, names: impl Iterator<Item = &'a AssetName>) -> Result<(), Stop> {
     for name in names {
-        let asset = scene
-            .state
-            .asset(scene.book.no, name)
-            .or_need(RowKey::Asset(*name))?;
-        asset.ok_or(Code::AssetNotFound)?;
+        asset_no(scene, name)?;
     }
     Ok(())
 }
@@ -142,65 +150,57 @@ pub(super) fn update_account(scene: &Scene<'_>, change: &AccountChange) -> Resul
         Some(slot) if scene.sees_account(&slot.account) => &slot.account,
         _ => return Err(at(Code::AccountNotFound)),
     };
+    if change.status == Some(AccountStatus::Closed) && !is_empty(scene, account)? {
+        return Err(at(Code::AccountNotEmpty));
+    }
     check_assets(scene, change.limits.iter().map(|limit| &limit.asset))?;
     for limit in &change.limits {
-        check_limit(scene, account, limit).map_err(|stop| match stop {
-            Stop::Reject(rejection) => at(rejection.code),
-            other => other,
-        })?;
-    }
-    match (account.status, change.status) {
-        (AccountStatus::Closed, Some(AccountStatus::Active | AccountStatus::Frozen)) => {
-            Err(at(Code::AccountClosed))
-        }
-        (_, Some(AccountStatus::Closed)) => {
-            let balances = scene
-                .book
-                .balances(account.no)
-                .or_need(RowKey::Balances(account.no))?;
-            let empty = balances.iter().all(|(_, balance)| {
-                let counters = &balance.counters;
-                counters.settled() == 0 && counters.reserved() == 0 && counters.incoming() == 0
-            });
-            if empty {
-                Ok(Done::Changed)
-            } else {
-                Err(at(Code::AccountNotEmpty))
-            }
-        }
-        _ => {
-            if change.primary {
-                // The row of the account that loses its place changes too.
-                let key = RowKey::Primary(account.owner, account.purpose);
-                scene
-                    .book
-                    .primaries
-                    .get(&(account.owner, account.purpose))
-                    .or_need(key)?;
-            }
-            Ok(Done::Changed)
+        let asset = asset_no(scene, &limit.asset)?;
+        if account.currency.is_some_and(|currency| currency != asset) {
+            return Err(at(Code::CurrencyMismatch));
         }
     }
+    let opens = change.status.is_some_and(|status| status != AccountStatus::Closed);
+    if account.status == AccountStatus::Closed && opens {
+        return Err(at(Code::AccountClosed));
+    }
+    for limit in &change.limits {
+        if !leaves_exact(scene, account, limit)? {
+            return Err(at(Code::Overflow));
+        }
+    }
+    if change.primary {
+        // The row of the account that loses its place changes too.
+        let place = (account.owner, account.purpose);
+        let primary = scene.book.primaries.get(&place);
+        primary.or_need(RowKey::Primary(account.owner, account.purpose))?;
+    }
+    Ok(Done::Changed)
 }
 
-/// A limit must fit the account's currency, and leave spendable an `i128`.
-fn check_limit(scene: &Scene<'_>, account: &Account, limit: &LimitChange) -> Result<(), Stop> {
-    let asset = scene
-        .state
-        .asset(scene.book.no, &limit.asset)
-        .or_need(RowKey::Asset(limit.asset))?;
-    let asset = asset.ok_or(Code::AssetNotFound)?.no;
-    if account.currency.is_some_and(|currency| currency != asset) {
-        return Err(Code::CurrencyMismatch.into());
-    }
-    if let Some(CreditChange::Limit(amount)) = limit.credit {
-        let key = RowKey::Balance(account.no, asset);
-        let balance = scene.book.balance(account.no, asset).or_need(key)?;
-        if !Credit::Limit(amount).is_exact(&balance.counters) {
-            return Err(Code::Overflow.into());
-        }
-    }
-    Ok(())
+fn is_empty(scene: &Scene<'_>, account: &Account) -> Result<bool, Stop> {
+    let balances = scene.book.balances(account.no);
+    let balances = balances.or_need(RowKey::Balances(account.no))?;
+    Ok(balances.iter().all(|(_, balance)| {
+        let counters = &balance.counters;
+        counters.settled() == 0 && counters.reserved() == 0 && counters.incoming() == 0
+    }))
+}
+
+fn asset_no(scene: &Scene<'_>, name: &AssetName) -> Result<AssetNo, Stop> {
+    let asset = scene.state.asset(scene.book.no, name).or_need(RowKey::Asset(*name))?;
+    Ok(asset.ok_or(Code::AssetNotFound)?.no)
+}
+
+/// Whether spendable is an `i128` under the new limit.
+fn leaves_exact(scene: &Scene<'_>, account: &Account, limit: &LimitChange) -> Result<bool, Stop> {
+    let Some(CreditChange::Limit(amount)) = limit.credit else {
+        return Ok(true);
+    };
+    let asset = asset_no(scene, &limit.asset)?;
+    let balance = scene.book.balance(account.no, asset);
+    let balance = balance.or_need(RowKey::Balance(account.no, asset))?;
+    Ok(Credit::Limit(amount).is_exact(&balance.counters))
 }
 
 pub(super) fn register_asset(scene: &Scene<'_>, name: &AssetName) -> Result<Done, Stop> {
