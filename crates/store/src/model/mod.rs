@@ -1,0 +1,289 @@
+//! The reference model: every rule and every read of a store, as plainly as can be.
+//!
+//! It is the oracle that the stores and the core are compared with, so it shares none of their code: it keeps the records
+//! in a list, adds every balance up from them each time, and scans whatever it is asked for. What it decides must equal what
+//! [`ledger::decide()`] decides, and what it reads must equal what every store reads.
+
+mod book;
+mod judge;
+mod money;
+mod read;
+mod rows;
+
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::{
+    AccountId, ApiKeyId, BookNo, ClientId, Command, CustomerId, Micros, Position, Record, TransactionId,
+};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{
+    AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, ClientAccounts, CustomerAccounts,
+    CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Page, Purposes, Stamped, Store,
+    StoreError, TransactionFilter, TransactionView, Viewer,
+};
+use book::World;
+use read::View;
+
+/// How far a command's stamp may be ahead of the store's clock.
+const AHEAD: i64 = 5_000_000;
+
+/// How long a reader waits for a position.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A store in memory that is slow, plain and right.
+pub struct Model {
+    world: Mutex<World>,
+    moved: Notify,
+    clock: Box<dyn Fn() -> Micros + Send + Sync>,
+}
+
+impl Model {
+    /// An empty store that goes by this clock.
+    #[must_use]
+    pub fn new(clock: impl Fn() -> Micros + Send + Sync + 'static) -> Self {
+        Self {
+            world: Mutex::new(World::new()),
+            moved: Notify::new(),
+            clock: Box::new(clock),
+        }
+    }
+
+    /// Takes one command, at once.
+    ///
+    /// # Errors
+    /// When the store is closed, the stamp is too far ahead, or there is no such book.
+    pub fn take(&self, command: &Command) -> Result<Outcome, StoreError> {
+        let mut world = self.world.lock();
+        if world.closed {
+            return Err(StoreError::Closed("it was closed".to_owned()));
+        }
+        if command.stamp > (self.clock)().plus(AHEAD) {
+            return Err(StoreError::ClockAhead);
+        }
+        if !world.books.contains_key(&command.book) {
+            return Err(StoreError::NoSuchBook(command.book));
+        }
+        let outcome = judge::take(&mut world, command);
+        self.moved.notify_waiters();
+        Ok(outcome)
+    }
+
+    fn read<'a, T: Send + 'a>(&'a self, ask: impl FnOnce(&World) -> Result<T, StoreError>) -> Answer<'a, T> {
+        Box::pin(ready(ask(&self.world.lock())))
+    }
+
+    fn view<'a, T: Send + 'a>(&'a self, viewer: Viewer, ask: impl FnOnce(&View<'_>) -> T) -> Answer<'a, T> {
+        self.read(|world| Ok(ask(&View::of(world, viewer)?)))
+    }
+}
+
+fn book(world: &World, no: BookNo) -> Result<&book::Book, StoreError> {
+    world.books.get(&no).ok_or(StoreError::NoSuchBook(no))
+}
+
+impl Store for Model {
+    fn submit(
+        &self,
+        commands: Vec<Command>,
+    ) -> Pin<Box<dyn Future<Output = Vec<Result<Outcome, StoreError>>> + Send + '_>> {
+        Box::pin(async move { commands.iter().map(|command| self.take(command)).collect() })
+    }
+
+    fn position(&self, no: BookNo) -> Answer<'_, Position> {
+        self.read(|world| Ok(book(world, no)?.position()))
+    }
+
+    fn reach(&self, no: BookNo, wanted: Position) -> Answer<'_, ()> {
+        let reached = move || Ok(book(&self.world.lock(), no)?.position());
+        let wait = async move {
+            loop {
+                let moved = self.moved.notified();
+                if reached()? >= wanted {
+                    return Ok(());
+                }
+                moved.await;
+            }
+        };
+        Box::pin(async move {
+            match tokio::time::timeout(PATIENCE, wait).await {
+                Ok(answer) => answer,
+                Err(_) => Err(StoreError::PositionNotReached {
+                    wanted,
+                    reached: reached()?,
+                }),
+            }
+        })
+    }
+
+    fn book_of(&self, root: ClientId) -> Answer<'_, Option<BookNo>> {
+        self.read(|world| {
+            let book = world.books.values().find(|book| book.root == Some(root));
+            Ok(book.map(|book| book.no))
+        })
+    }
+
+    fn signing_key(&self) -> [u8; 32] {
+        [7; 32]
+    }
+
+    fn api_key(&self, no: BookNo, id: ApiKeyId) -> Answer<'_, Option<ApiKeyHolder>> {
+        self.read(|world| {
+            let book = book(world, no)?;
+            let key = book.api_keys.iter().find(|key| key.id == id);
+            Ok(key.map(|key| ApiKeyHolder {
+                key: Arc::clone(key),
+                client: key.client.and_then(|id| book.client(id)).map(Arc::clone),
+                root: book.root,
+            }))
+        })
+    }
+
+    fn api_keys(&self, viewer: Viewer, page: Page) -> Answer<'_, Listed<Arc<ledger::ApiKey>>> {
+        self.view(viewer, |view| view.api_keys(page))
+    }
+
+    fn client(&self, viewer: Viewer, id: ClientId) -> Answer<'_, Option<Stamped<Arc<ledger::Client>>>> {
+        self.view(viewer, |view| view.client(id))
+    }
+
+    fn clients(
+        &self,
+        viewer: Viewer,
+        external_id: Option<String>,
+        page: Page,
+    ) -> Answer<'_, Listed<Arc<ledger::Client>>> {
+        self.view(viewer, |view| view.clients(external_id.as_deref(), page))
+    }
+
+    fn customer(
+        &self,
+        viewer: Viewer,
+        customer: CustomerRef,
+    ) -> Answer<'_, Option<Stamped<Arc<ledger::Customer>>>> {
+        self.view(viewer, |view| {
+            Some(view.stamp(Arc::clone(view.customer(customer)?)))
+        })
+    }
+
+    fn customers(
+        &self,
+        viewer: Viewer,
+        external_id: Option<String>,
+        page: Page,
+    ) -> Answer<'_, Listed<Arc<ledger::Customer>>> {
+        self.view(viewer, |view| view.customers(external_id.as_deref(), page))
+    }
+
+    fn account(
+        &self,
+        viewer: Viewer,
+        id: AccountId,
+        as_of: AsOf,
+    ) -> Answer<'_, Option<Stamped<AccountBalances>>> {
+        self.view(viewer, |view| {
+            let account = view.account(id)?;
+            Some(view.stamp(view.balances(account, as_of)))
+        })
+    }
+
+    fn accounts(
+        &self,
+        viewer: Viewer,
+        filter: AccountFilter,
+        page: Page,
+    ) -> Answer<'_, Listed<AccountBalances>> {
+        self.view(viewer, |view| view.accounts(&filter, page))
+    }
+
+    fn customer_accounts(
+        &self,
+        viewer: Viewer,
+        customer: CustomerRef,
+        purposes: Purposes,
+    ) -> Answer<'_, Option<Stamped<CustomerAccounts>>> {
+        self.view(viewer, |view| view.customer_accounts(customer, purposes))
+    }
+
+    fn client_accounts(&self, viewer: Viewer) -> Answer<'_, Stamped<ClientAccounts>> {
+        self.view(viewer, |view| view.client_accounts())
+    }
+
+    fn valuation(
+        &self,
+        viewer: Viewer,
+        customer: CustomerId,
+        purposes: Purposes,
+        currency: ledger::AssetName,
+        as_of: AsOf,
+    ) -> Answer<'_, Option<Stamped<CustomerValuation>>> {
+        let now = (self.clock)();
+        self.view(viewer, |view| {
+            view.valuation(customer, purposes, &currency, as_of, now)
+        })
+    }
+
+    fn entries(
+        &self,
+        viewer: Viewer,
+        account: AccountId,
+        from: Option<Micros>,
+        to: Option<Micros>,
+        page: Page,
+    ) -> Answer<'_, Option<Listed<EntryView>>> {
+        self.view(viewer, |view| view.entries(account, from, to, page))
+    }
+
+    fn transaction(&self, viewer: Viewer, id: TransactionId) -> Answer<'_, Option<Stamped<TransactionView>>> {
+        self.view(viewer, |view| view.transaction(id))
+    }
+
+    fn transactions(
+        &self,
+        viewer: Viewer,
+        filter: TransactionFilter,
+        page: Page,
+    ) -> Answer<'_, Listed<TransactionView>> {
+        self.view(viewer, |view| view.transactions(&filter, page))
+    }
+
+    fn holds(&self, viewer: Viewer, filter: HoldFilter, page: Page) -> Answer<'_, Listed<Arc<ledger::Hold>>> {
+        self.view(viewer, |view| view.holds(&filter, page))
+    }
+
+    fn assets(&self, viewer: Viewer) -> Answer<'_, Vec<Arc<ledger::Asset>>> {
+        self.view(viewer, |view| view.assets())
+    }
+
+    fn rates(&self, viewer: Viewer, page: Page) -> Answer<'_, Listed<Arc<ledger::RateRow>>> {
+        self.view(viewer, |view| view.rates(page))
+    }
+
+    fn due_holds(&self, now: Micros, limit: usize) -> Answer<'_, Vec<(BookNo, TransactionId)>> {
+        self.read(|world| Ok(read::due_holds(world, now, limit)))
+    }
+
+    fn records(&self, no: BookNo, after: Position, limit: usize) -> Answer<'_, Vec<Arc<Record>>> {
+        self.read(|world| {
+            let records = book(world, no)?.records.iter();
+            let behind = records.filter(|record| record.position > after);
+            Ok(behind.take(limit).map(Arc::clone).collect())
+        })
+    }
+
+    fn digest(&self, no: BookNo) -> Answer<'_, (Position, [u8; 32])> {
+        self.read(|world| {
+            let book = book(world, no)?;
+            Ok((book.position(), book.digest))
+        })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        self.world.lock().closed = true;
+        Box::pin(ready(Ok(())))
+    }
+}
