@@ -282,7 +282,8 @@ fn change_account(book: &mut Book, record: &Record, no: AccountNo, change: impl 
     let slot = book.slots.get_mut(&no).expect("decided on this row");
     let row = Arc::make_mut(&mut slot.account);
     change(row);
-    row.updated_at = record.recorded_at;
+    // Applied again, an older record must not undo the time at which the account lost its place as the primary one.
+    row.updated_at = row.updated_at.max(record.recorded_at);
 }
 
 /// Takes the place over. The one that had it may not be loaded; a store that loads on demand finds it by the place.

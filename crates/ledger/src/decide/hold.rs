@@ -105,7 +105,14 @@ fn exceeds_at(index: u32) -> Stop {
 fn parts_to_capture(hold: &Hold, capture: &Capture) -> Vec<Result<Part, Stop>> {
     let Some(asked) = &capture.parts else {
         let all = all_that_is_left(hold);
-        return all.map(|part| Ok(Part { take: part.free, ..part })).collect();
+        return all
+            .map(|part| {
+                Ok(Part {
+                    take: part.free,
+                    ..part
+                })
+            })
+            .collect();
     };
     let mut left = remaining(hold);
     let mut parts = Vec::with_capacity(asked.len());

@@ -160,7 +160,9 @@ pub(super) fn update_account(scene: &Scene<'_>, change: &AccountChange) -> Resul
             return Err(at(Code::CurrencyMismatch));
         }
     }
-    let opens = change.status.is_some_and(|status| status != AccountStatus::Closed);
+    let opens = change
+        .status
+        .is_some_and(|status| status != AccountStatus::Closed);
     if account.status == AccountStatus::Closed && opens {
         return Err(at(Code::AccountClosed));
     }
@@ -188,7 +190,10 @@ fn is_empty(scene: &Scene<'_>, account: &Account) -> Result<bool, Stop> {
 }
 
 fn asset_no(scene: &Scene<'_>, name: &AssetName) -> Result<AssetNo, Stop> {
-    let asset = scene.state.asset(scene.book.no, name).or_need(RowKey::Asset(*name))?;
+    let asset = scene
+        .state
+        .asset(scene.book.no, name)
+        .or_need(RowKey::Asset(*name))?;
     Ok(asset.ok_or(Code::AssetNotFound)?.no)
 }
 
