@@ -25,6 +25,7 @@ mod holds;
 mod jwt;
 mod keys;
 mod rates;
+mod setup;
 mod transactions;
 mod valuation;
 

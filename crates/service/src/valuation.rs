@@ -1,7 +1,7 @@
 //! What a customer's money is worth in one currency.
 
-use ledger::{AssetName, CustomerId, Part, Scopes, ValuationError};
-use store::{AsOf, CustomerValuation, Purposes, Stamped};
+use ledger::{AssetName, CustomerId, Part, RateRow, Scopes, ValuationError};
+use store::{AsOf, CustomerValuation, Page, Purposes, Stamped};
 
 use crate::balances::check_as_of;
 use crate::problem::Problem;
@@ -61,8 +61,74 @@ impl Service {
         };
         let position = found.position;
         let value = value(found.value, asked)?;
+        // A currency that nothing leads to can't be used, even for nothing.
+        let holds_nothing = value
+            .holdings
+            .holdings
+            .iter()
+            .flatten()
+            .all(|holding| holding.settled == 0);
+        if holds_nothing && !is_priced_in(&value) && !self.is_priced(caller, asked, input.as_of).await? {
+            return Err(Problem::ValuationUnavailable {
+                detail: format!("no rate leads to currency \"{asked}\""),
+            });
+        }
         Ok(Stamped { value, position })
     }
+
+    /// Whether any rate names this currency. Newest rates come first, so one that is in use is found at once.
+    async fn is_priced(&self, caller: &Caller, currency: AssetName, as_of: AsOf) -> Result<bool, Problem> {
+        let now = as_of
+            .effective_at
+            .or(as_of.recorded_at)
+            .unwrap_or(self.clock.now());
+        let mut page = Page {
+            limit: RATES_AT_ONCE,
+            after: None,
+        };
+        for _ in 0..PAGES_OF_RATES {
+            let rates = self.store.rates(caller.viewer, page).await?;
+            let names =
+                |row: &RateRow| row.rate.as_of <= now && names(&row.rate.base, &row.rate.quote, currency);
+            if rates.items.iter().any(|row| names(row)) {
+                return Ok(true);
+            }
+            match rates.next {
+                Some(next) => page.after = Some(next),
+                None => break,
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Looking for a currency that is in no rate ends after so many pages.
+const PAGES_OF_RATES: usize = 10;
+const RATES_AT_ONCE: usize = 1_000;
+
+/// Whether a rate of this base and quote is about `currency`; one of its code alone is about it on every network.
+fn names(base: &AssetName, quote: &AssetName, currency: AssetName) -> bool {
+    [base, quote]
+        .iter()
+        .any(|name| **name == currency || name.network().is_none() && name.code() == currency.code())
+}
+
+/// Whether what was read for the valuation tells that the currency is one to value in: a pivot of all rates, something
+/// that the customer holds, or something with a rate.
+fn is_priced_in(value: &Value) -> bool {
+    let currency = value.currency;
+    matches!(currency.as_str(), "EUR" | "USD")
+        || value
+            .holdings
+            .holdings
+            .iter()
+            .flatten()
+            .any(|holding| holding.asset.name == currency)
+        || value
+            .holdings
+            .rates
+            .keys()
+            .any(|(base, quote)| names(base, quote, currency))
 }
 
 fn unavailable(currency: &str, why: &str) -> Problem {
