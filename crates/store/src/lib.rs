@@ -5,7 +5,11 @@
 //! absent, never forbidden.
 
 mod error;
+#[cfg(feature = "suite")]
+pub mod model;
 mod read;
+#[cfg(feature = "suite")]
+pub mod suite;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -53,6 +53,11 @@ impl Model {
         }
     }
 
+    /// Takes commands again, if it was closed.
+    pub fn open(&self) {
+        self.world.lock().closed = false;
+    }
+
     /// Takes one command, at once.
     ///
     /// # Errors

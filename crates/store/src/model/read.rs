@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ledger::{
-    Account, AccountId, AccountNo, ApiKey, Asset, AssetName, AssetRef, BookNo, Client, ClientId, Customer,
-    CustomerId, Decimal, Entry, Hold, HoldStatus, Micros, Owner, Purpose, RateRow, TransactionId,
+    Account, AccountId, AccountNo, Amount, ApiKey, Asset, AssetName, AssetRef, BookNo, Booked, Client,
+    ClientId, Customer, CustomerId, Decimal, Entry, Hold, HoldStatus, Micros, Owner, Purpose, RateRow,
+    Record, TransactionId,
 };
 
 use super::book::{Book, Moved, World, add_up};
@@ -84,8 +85,13 @@ impl<'a> View<'a> {
         self.sees(self.book.accounts[account.0 as usize].client)
     }
 
-    /// The part of a whole list that the page asks for.
-    fn page<T>(&self, all: impl IntoIterator<Item = (Cursor, T)>, page: Page) -> Listed<T> {
+    /// The part of a whole list that the page asks for, each item shown so.
+    fn page<K, T>(
+        &self,
+        all: impl IntoIterator<Item = (Cursor, K)>,
+        page: Page,
+        show: impl Fn(K) -> T,
+    ) -> Listed<T> {
         let mut all: Vec<_> = all.into_iter().collect();
         let behind = page.after.map_or(0, |after| {
             let at = all.iter().position(|(cursor, _)| *cursor == after);
@@ -95,7 +101,7 @@ impl<'a> View<'a> {
         let next = (part.len() > page.limit).then(|| part[page.limit - 1].0);
         part.truncate(page.limit);
         Listed {
-            items: part.into_iter().map(|(_, item)| item).collect(),
+            items: part.into_iter().map(|(_, item)| show(item)).collect(),
             next,
             position: self.book.position(),
         }
@@ -104,7 +110,7 @@ impl<'a> View<'a> {
     pub(super) fn api_keys(&self, page: Page) -> Listed<Arc<ApiKey>> {
         let seen = |key: &&Arc<ApiKey>| key.client.is_none_or(|client| self.sees(client));
         let keys = self.book.api_keys.iter().filter(seen);
-        self.page(keys.map(|key| (number(key.no), Arc::clone(key))), page)
+        self.page(keys.map(|key| (number(key.no), key)), page, Arc::clone)
     }
 
     /// The clients in sight, with their places in the list: in book 0 all roots, by their books.
@@ -126,7 +132,7 @@ impl<'a> View<'a> {
     pub(super) fn clients(&self, external_id: Option<&str>, page: Page) -> Listed<Arc<Client>> {
         let all = self.all_clients().into_iter();
         let found = all.filter(|(_, client)| fits(external_id, client.notes.external_id.as_deref()));
-        self.page(found.map(|(at, client)| (at, Arc::clone(client))), page)
+        self.page(found, page, Arc::clone)
     }
 
     pub(super) fn customer(&self, customer: CustomerRef) -> Option<&'a Arc<Customer>> {
@@ -141,7 +147,7 @@ impl<'a> View<'a> {
     pub(super) fn customers(&self, external_id: Option<&str>, page: Page) -> Listed<Arc<Customer>> {
         let seen = self.book.customers.iter().filter(|row| self.sees(row.client));
         let found = seen.filter(|row| fits(external_id, row.notes.external_id.as_deref()));
-        self.page(found.map(|row| (number(row.no), Arc::clone(row))), page)
+        self.page(found.map(|row| (number(row.no), row)), page, Arc::clone)
     }
 
     pub(super) fn account(&self, id: AccountId) -> Option<&'a Arc<Account>> {
@@ -181,13 +187,20 @@ impl<'a> View<'a> {
         let balance = |asset: &Arc<Asset>| {
             let of_asset = || lines.iter().filter(|line| line.moved.made.asset.no == asset.no);
             let last = of_asset().next_back()?;
+            let mut moves: Vec<_> = of_asset().map(|line| *line.moved.made).collect();
+            if as_of.effective_at.is_some() {
+                // What was reserved and what was let go count for different times: they don't add up.
+                moves
+                    .iter_mut()
+                    .for_each(|m| (m.reserve, m.free) = (Amount::ZERO, Amount::ZERO));
+            }
             let name = AssetRef {
                 no: asset.no,
                 name: asset.name,
             };
             Some(AssetBalance {
                 asset: Arc::clone(asset),
-                counters: add_up(of_asset().map(|line| line.moved.made), account.no, asset.no),
+                counters: add_up(moves.iter(), account.no, asset.no),
                 credit: match as_of.is_now() {
                     true => credit(account, name),
                     false => last.after().credit,
@@ -214,8 +227,9 @@ impl<'a> View<'a> {
                 && filter.owner.is_none_or(|owner| row.owner == owner)
                 && fits(external_id, row.notes.external_id.as_deref())
         });
-        let with_balances = found.map(|row| (number(row.no.0), self.balances(row, AsOf::NOW)));
-        self.page(with_balances, page)
+        self.page(found.map(|row| (number(row.no.0), row)), page, |row| {
+            self.balances(row, AsOf::NOW)
+        })
     }
 
     fn accounts_of(
@@ -316,84 +330,80 @@ impl<'a> View<'a> {
         let account = self.account(account)?;
         let lines = self.lines(account.no).into_iter().rev();
         let between = lines.filter(|line| is_between(line.moved.record.recorded_at, from, to));
-        let views = between.map(|line| {
+        let placed = between.map(|line| {
             let at = Cursor {
                 position: line.moved.record.position.0,
                 index: line.index,
             };
-            let view = EntryView {
-                record: Arc::clone(line.moved.record),
-                nth: line.moved.nth,
-                move_index: line.moved.move_index,
-                direction: line.direction,
-                asset: Arc::clone(self.world.asset_by_no(self.book.no, line.moved.made.asset.no)),
-            };
-            (at, view)
+            (at, line)
         });
-        Some(self.page(views, page))
+        Some(self.page(placed, page, |line| EntryView {
+            record: Arc::clone(line.moved.record),
+            nth: line.moved.nth,
+            move_index: line.moved.move_index,
+            direction: line.direction,
+            asset: Arc::clone(self.world.asset_by_no(self.book.no, line.moved.made.asset.no)),
+        }))
     }
 
-    /// Every transaction all of whose accounts are in sight, newest first.
-    fn all_transactions(&self) -> Vec<(Cursor, TransactionView)> {
-        let mut all = Vec::new();
-        let holds = self.book.holds();
-        for record in self.book.records.iter().rev() {
-            for (nth, booked) in record.booked().iter().enumerate().rev() {
-                let mut accounts = booked.moves.iter().flat_map(|m| [m.from.no, m.to.no]);
-                if !accounts.all(|no| self.sees_number(no)) {
-                    continue;
-                }
-                let at = Cursor {
-                    position: record.position.0,
-                    index: nth as u32,
-                };
-                let hold = holds.iter().find(|hold| hold.id == booked.id);
-                let view = TransactionView {
-                    record: Arc::clone(record),
-                    nth,
-                    hold: hold.map(|hold| Arc::new(hold.clone())),
-                    posted: Arc::new(self.book.posted(booked.id).expect("it is booked")),
-                };
-                all.push((at, view));
-            }
+    /// Whether all accounts of a transaction are in sight.
+    fn sees_all(&self, booked: &Booked) -> bool {
+        let mut accounts = booked.moves.iter().flat_map(|m| [m.from.no, m.to.no]);
+        accounts.all(|no| self.sees_number(no))
+    }
+
+    fn show(&self, (record, nth): (&Arc<Record>, usize)) -> TransactionView {
+        let id = record.booked()[nth].id;
+        TransactionView {
+            record: Arc::clone(record),
+            nth,
+            hold: self.book.hold(id).map(Arc::new),
+            posted: Arc::new(self.book.posted(id).expect("it is booked")),
         }
-        all
     }
 
     pub(super) fn transaction(&self, id: TransactionId) -> Option<Stamped<TransactionView>> {
-        let mut all = self.all_transactions().into_iter();
-        let (_, view) = all.find(|(_, view)| view.record.booked()[view.nth].id == id)?;
-        Some(self.stamp(view))
+        let (record, nth) = self.book.booked(id)?;
+        let seen = self.sees_all(&record.booked()[nth]);
+        seen.then(|| self.stamp(self.show((record, nth))))
     }
 
     pub(super) fn transactions(&self, filter: &TransactionFilter, page: Page) -> Listed<TransactionView> {
-        let account = filter.account;
-        let all = self.all_transactions().into_iter();
-        let found = all.filter(|(_, view)| {
-            let asked = view.record.transaction(view.nth);
-            let reference = asked.and_then(|asked| asked.reference.as_deref());
-            let external_id = asked.and_then(|asked| asked.notes.external_id.as_deref());
-            let mut moves = view.record.booked()[view.nth].moves.iter();
-            fits(filter.reference.as_deref(), reference)
-                && fits(filter.external_id.as_deref(), external_id)
-                && account.is_none_or(|id| moves.any(|m| m.from.id == id || m.to.id == id))
-                && is_between(view.record.recorded_at, filter.from, filter.to)
-        });
-        self.page(found, page)
+        let mut found = Vec::new();
+        for record in self.book.records.iter().rev() {
+            for (nth, booked) in record.booked().iter().enumerate().rev() {
+                if self.sees_all(booked) && is_asked_for(record, nth, filter) {
+                    let at = Cursor {
+                        position: record.position.0,
+                        index: nth as u32,
+                    };
+                    found.push((at, (record, nth)));
+                }
+            }
+        }
+        self.page(found, page, |place| self.show(place))
     }
 
     pub(super) fn holds(&self, filter: &HoldFilter, page: Page) -> Listed<Arc<Hold>> {
-        let all = self.all_transactions().into_iter();
-        let holds = all.filter_map(|(at, view)| Some((at, view.hold?)));
+        let holds = self.book.holds().into_iter().enumerate().rev();
         let found = holds.filter(|(_, hold)| {
             let mut postings = hold.postings.iter();
-            filter.id.is_none_or(|id| hold.id == id)
+            let mut accounts = hold.postings.iter().flat_map(|held| [held.from.no, held.to.no]);
+            accounts.all(|no| self.sees_number(no))
+                && filter.id.is_none_or(|id| hold.id == id)
                 && filter.status.is_none_or(|status| hold.status == status)
                 && filter
                     .account
                     .is_none_or(|id| postings.any(|held| held.from.id == id || held.to.id == id))
         });
-        self.page(found, page)
+        let placed = found.map(|(nth, hold)| {
+            let at = Cursor {
+                position: hold.position.0,
+                index: nth as u32,
+            };
+            (at, hold)
+        });
+        self.page(placed, page, Arc::new)
     }
 
     pub(super) fn assets(&self) -> Vec<Arc<Asset>> {
@@ -427,10 +437,22 @@ impl<'a> View<'a> {
                 position: nth as u64,
                 index: own.into(),
             };
-            (at, Arc::clone(row))
+            (at, row)
         });
-        self.page(rows, page)
+        self.page(rows, page, Arc::clone)
     }
+}
+
+fn is_asked_for(record: &Record, nth: usize, filter: &TransactionFilter) -> bool {
+    let asked = record.transaction(nth);
+    let reference = asked.and_then(|asked| asked.reference.as_deref());
+    let external_id = asked.and_then(|asked| asked.notes.external_id.as_deref());
+    let mut moves = record.booked()[nth].moves.iter();
+    let mut touches = |id| moves.any(|m| m.from.id == id || m.to.id == id);
+    fits(filter.reference.as_deref(), reference)
+        && fits(filter.external_id.as_deref(), external_id)
+        && filter.account.is_none_or(&mut touches)
+        && is_between(record.recorded_at, filter.from, filter.to)
 }
 
 /// Whether a row has what is asked for, if anything is.

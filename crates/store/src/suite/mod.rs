@@ -1,11 +1,100 @@
-//! What every store must pass.
+//! What every store must pass: the same random commands as the [model](crate::model), compared in every outcome and all
+//! that can be read, and a contract in a few plain tests.
+//!
+//! A backend says where its stores live and how one is opened, and names the suite in a test file:
+//!
+//! ```ignore
+//! struct Journal;
+//!
+//! impl store::suite::Backend for Journal {
+//!     type Place = tempfile::TempDir;
+//!     async fn place(&self) -> Self::Place { … }
+//!     async fn open(&self, place: &Self::Place) -> Arc<dyn Store> { … }
+//! }
+//!
+//! store::suite!(Journal);
+//! ```
+//!
+//! `SALDO_TEST_SEED` is the first seed, `SALDO_TEST_STREAMS` how many streams are run.
 
+mod contract;
 mod core;
 mod deals;
+mod dump;
 mod random;
 mod register;
+mod scene;
 mod stream;
+mod streams;
+mod walk;
 
+use std::future::Future;
+use std::sync::Arc;
+
+pub use self::contract::*;
 pub use self::core::{Shares, check_core};
 pub use self::random::Random;
 pub use self::stream::stream;
+pub use self::streams::{now, random_streams};
+pub use self::walk::walk;
+use crate::Store;
+
+/// A kind of store.
+pub trait Backend: Send + Sync + 'static {
+    /// Where one store lives: a folder, a database. It goes when this is dropped.
+    type Place: Send + Sync;
+
+    /// A place with no store in it.
+    fn place(&self) -> impl Future<Output = Self::Place> + Send;
+
+    /// Opens the store of a place, made when there is none. The one before it was closed and dropped.
+    fn open(&self, place: &Self::Place) -> impl Future<Output = Arc<dyn Store>> + Send;
+}
+
+/// A number from the environment.
+pub(crate) fn env(name: &str, otherwise: u64) -> u64 {
+    let value = std::env::var(name).ok();
+    value.map_or(otherwise, |value| {
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} must be a number, not {value:?}"))
+    })
+}
+
+/// Runs a test of the suite to its end.
+pub fn run<F: Future<Output = ()>>(test: F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build();
+    runtime.expect("a runtime is made").block_on(test);
+}
+
+/// Makes a test of each part of the suite, for the backend that this expression gives.
+#[macro_export]
+macro_rules! suite {
+    ($backend:expr) => {
+        $crate::suite!(@tests $backend,
+            random_streams,
+            answers_come_in_order,
+            nothing_is_answered_to_nothing,
+            a_key_is_answered_once_and_for_all,
+            a_stamp_ahead_of_the_clock_is_refused,
+            a_book_that_is_not_is_named,
+            a_reader_waits_for_a_position,
+            a_tenant_is_alone,
+            pages_stand_still_under_writes,
+            money_is_neither_made_nor_lost,
+            one_key_takes_effect_once,
+            a_closed_store_takes_nothing,
+        );
+    };
+    (@tests $backend:expr, $($name:ident,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                $crate::suite::run($crate::suite::$name(::std::sync::Arc::new($backend)));
+            }
+        )*
+    };
+}

@@ -1,0 +1,94 @@
+//! The same random commands into the model and into a store; every outcome and all that can be read must be the same.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ledger::{Command, Micros};
+
+use super::dump::Pair;
+use super::stream::stream;
+use super::{Backend, env};
+use crate::Store;
+use crate::model::Model;
+
+/// Commands in a stream.
+const COMMANDS: usize = 200;
+
+/// The time by this machine's clock.
+#[must_use]
+pub fn now() -> Micros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Runs as many streams as the environment says, some at a time.
+pub async fn random_streams<B: Backend>(backend: Arc<B>) {
+    let first = env("SALDO_TEST_SEED", 1);
+    let count = env("SALDO_TEST_STREAMS", 500);
+    let lanes = std::thread::available_parallelism().map_or(2, |n| n.get() as u64);
+    let lanes: Vec<_> = (0..lanes)
+        .map(|lane| {
+            let backend = Arc::clone(&backend);
+            tokio::spawn(async move {
+                for seed in (first + lane..first + count).step_by(lanes as usize) {
+                    one_stream(&*backend, seed).await;
+                }
+            })
+        })
+        .collect();
+    for lane in lanes {
+        if let Err(failed) = lane.await {
+            std::panic::resume_unwind(failed.into_panic());
+        }
+    }
+}
+
+/// Runs the stream of a seed. Half of the streams are interrupted: the store is closed and opened again in the middle.
+async fn one_stream<B: Backend>(backend: &B, seed: u64) {
+    let model = Model::new(now);
+    let place = backend.place().await;
+    let mut store = backend.open(&place).await;
+    let batches = stream(seed, COMMANDS);
+    let middle = batches.len() / 2;
+    for (nth, batch) in batches.into_iter().enumerate() {
+        if nth == middle && seed % 2 == 0 {
+            store = reopen(backend, &place, store).await;
+        }
+        same_outcomes(&model, &*store, batch, seed, nth).await;
+    }
+    let when = format!("SALDO_TEST_SEED={seed}, before closing");
+    Pair::new(&model, &*store, seed, when).dump().await;
+    store = reopen(backend, &place, store).await;
+    let when = format!("SALDO_TEST_SEED={seed}, opened again");
+    Pair::new(&model, &*store, seed, when).dump().await;
+    store.close().await.expect("a store closes");
+}
+
+async fn reopen<B: Backend>(backend: &B, place: &B::Place, store: Arc<dyn Store>) -> Arc<dyn Store> {
+    store.close().await.expect("a store closes");
+    drop(store);
+    backend.open(place).await
+}
+
+async fn same_outcomes(model: &Model, store: &dyn Store, batch: Vec<Command>, seed: u64, nth: usize) {
+    let expected = model.submit(batch.clone()).await;
+    let found = store.submit(batch.clone()).await;
+    assert_eq!(
+        found.len(),
+        batch.len(),
+        "SALDO_TEST_SEED={seed}, batch {nth}: one answer to each command"
+    );
+    for ((command, found), expected) in batch.iter().zip(found).zip(expected) {
+        assert!(
+            found == expected,
+            "SALDO_TEST_SEED={seed}, batch {nth} of {}: {command:#?}:\n   found {found:#?}\nexpected {expected:#?}",
+            batch.len()
+        );
+    }
+    let book = batch[0].book;
+    let (found, expected) = (store.position(book).await, model.position(book).await);
+    assert_eq!(
+        found, expected,
+        "SALDO_TEST_SEED={seed}, batch {nth}: what is answered is read"
+    );
+}
