@@ -60,4 +60,22 @@
 //!
 //! Runs (`00000001.keys`) are described in [`log::run`].
 
+mod committer;
+mod effective;
+mod find;
+mod history;
+mod index;
 pub mod log;
+mod open;
+mod payload;
+mod reads;
+mod snapshot;
+mod store_impl;
+mod tables;
+mod verify;
+mod writer;
+
+pub use log::RealDisk;
+pub use open::{OpenError, Options, create, folder};
+pub use store_impl::JournalStore;
+pub use verify::{Report, VerifyError, verify};

@@ -5,6 +5,7 @@
 //! absent, never forbidden.
 
 mod error;
+pub mod gather;
 #[cfg(feature = "suite")]
 pub mod model;
 mod read;

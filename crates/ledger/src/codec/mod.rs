@@ -116,6 +116,28 @@ pub fn decode(bytes: &[u8], names: &impl Names) -> Result<Record, DecodeError> {
     })
 }
 
+/// A record's book, position and recorded time, without reading the rest.
+///
+/// # Errors
+/// What is wrong with the bytes.
+pub fn peek(bytes: &[u8]) -> Result<(BookNo, Position, Micros), DecodeError> {
+    let body = bytes.get(4..).ok_or(DecodeError::Short)?;
+    let mut r = Reader { body, text: &[] };
+    r.byte()?;
+    let (book, position) = (BookNo(r.uint()?), Position(r.uint()?));
+    let _base: u64 = r.uint()?;
+    Ok((book, position, Micros(r.int()?)))
+}
+
+/// How many bytes an action takes in a record that refuses it, the longest form.
+#[must_use]
+pub fn encoded_len(action: &Action) -> usize {
+    let mut body = Vec::new();
+    let mut w = Writer { body: &mut body, text: Vec::new() };
+    action::put(&mut w, action, Form::Record { booked: false });
+    w.text.len() + body.len()
+}
+
 /// The hash of what a caller asked: the action without ids and secrets that the server made. `id_given` says whether
 /// the id of a transaction came from the caller.
 #[must_use]

@@ -134,6 +134,12 @@ impl Log {
         Self::assemble(disk, options, Arc::new(shared), lock)
     }
 
+    /// The id of the store in a folder, and the position before its first frame, without opening it.
+    pub fn identify(disk: &dyn Disk) -> Result<(StoreId, LogPosition), LogError> {
+        let (_, store) = Segments::open(disk)?;
+        Ok((store, Shared::origin(&Seal::new(&store))))
+    }
+
     /// Opens the log in a folder: locks it, checks all segments' headers, reads the frames after `from` (from the very
     /// beginning without it) and repairs a torn tail.
     pub fn open(

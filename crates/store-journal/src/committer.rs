@@ -1,0 +1,161 @@
+//! The committer: one thread that writes each frame, syncs it, publishes what is in it, and only then replies.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ledger::{BookNo, Position};
+use parking_lot::{Mutex, RwLock};
+use store::StoreError;
+use tokio::sync::{mpsc, watch};
+
+use crate::index::Pairs;
+use crate::log::frame::FrameKind;
+use crate::log::run::write_run;
+use crate::log::{Disk, FrameBuf, KeyTable, Log, LogError};
+use crate::tables::Published;
+use crate::writer::Batch;
+
+/// The pairs of the segment that is being filled; with a sealed segment they become its run.
+pub(crate) struct Unsealed {
+    /// The segment.
+    pub(crate) segment: u32,
+    pub(crate) pairs: Pairs,
+    /// The last frame whose pairs are here.
+    pub(crate) sequence: u64,
+}
+
+/// Wakes readers that wait for a position.
+pub(crate) struct Watchers {
+    senders: Mutex<HashMap<BookNo, watch::Sender<Position>>>,
+}
+
+impl Watchers {
+    pub(crate) fn new() -> Self {
+        Self { senders: Mutex::new(HashMap::new()) }
+    }
+
+    /// The position of a book as it moves; it starts at 0, so look at the book after subscribing.
+    pub(crate) fn watch(&self, book: BookNo) -> watch::Receiver<Position> {
+        let mut senders = self.senders.lock();
+        senders.entry(book).or_insert_with(|| watch::channel(Position(0)).0).subscribe()
+    }
+
+    fn reached(&self, book: BookNo, position: Position) {
+        let mut senders = self.senders.lock();
+        if let Some(sender) = senders.get(&book)
+            && sender.send(position).is_err()
+        {
+            // Nobody waits any more.
+            senders.remove(&book);
+        }
+    }
+}
+
+/// The committer's thread.
+pub(crate) struct Committer {
+    pub(crate) log: Arc<Log>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) keys: Arc<KeyTable>,
+    pub(crate) published: Arc<RwLock<Published>>,
+    pub(crate) unsealed: Arc<Mutex<Unsealed>>,
+    pub(crate) watchers: Arc<Watchers>,
+    /// The last batch that is published, for the writer.
+    pub(crate) done: Arc<AtomicU64>,
+    pub(crate) spare: std::sync::mpsc::Sender<FrameBuf>,
+    /// Told when a write or sync failed: what is on the disk is not known any more, so the process has to stop.
+    pub(crate) on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Told how many bytes were written, so that a snapshot is made from time to time.
+    pub(crate) written: Arc<AtomicU64>,
+}
+
+impl Committer {
+    /// Commits until the writer is gone or the disk fails.
+    pub(crate) fn run(self, mut inbox: mpsc::Receiver<Batch>) {
+        while let Some(batch) = inbox.blocking_recv() {
+            if let Err(error) = self.commit(batch) {
+                tracing::error!(%error, "the journal could not be written; the store stops");
+                (self.on_fatal)(&error.to_string());
+                return;
+            }
+        }
+    }
+
+    fn commit(&self, mut batch: Batch) -> Result<(), LogError> {
+        if let Some(start) = batch.start {
+            let written = self.log.write_frame(start, FrameKind::Data, batch.time.0, &mut batch.frame).and_then(
+                |info| self.log.sync().map(|position| (info, position)),
+            );
+            let (info, position) = match written {
+                Ok(done) => done,
+                Err(error) => {
+                    for (reply, answers) in batch.replies {
+                        reply.send(vec![Err(StoreError::UnknownFate); answers.len()]);
+                    }
+                    return Err(error);
+                }
+            };
+            self.written.fetch_add(batch.frame.frame_len(), Ordering::Relaxed);
+            if let Some(sealed) = info.sealed {
+                self.seal(sealed);
+            }
+            self.publish(&batch, position);
+        }
+        self.done.store(batch.number, Ordering::Release);
+        for (reply, answers) in batch.replies {
+            reply.send(answers);
+        }
+        // The writer may be gone; then nobody needs the frame.
+        let _ = self.spare.send(batch.frame);
+        Ok(())
+    }
+
+    fn publish(&self, batch: &Batch, position: crate::log::LogPosition) {
+        let mut tips = HashMap::new();
+        {
+            let mut published = self.published.write();
+            for item in &batch.items {
+                published.take(&item.record, item.at, item.digest, |_| false);
+                tips.insert(item.record.book, item.record.position);
+            }
+            published.log = position;
+        }
+        let mut unsealed = self.unsealed.lock();
+        unsealed.sequence = position.sequence;
+        for item in &batch.items {
+            for hash in &item.unique {
+                self.keys.insert(*hash, item.at);
+                unsealed.pairs.unique.push((*hash, item.at));
+            }
+            for (hash, before) in &item.repeats {
+                let replaced = before.is_some_and(|before| self.keys.replace(*hash, before, item.at));
+                if !replaced {
+                    self.keys.insert(*hash, item.at);
+                }
+                unsealed.pairs.repeats.insert(*hash, item.at);
+            }
+        }
+        drop(unsealed);
+        for (book, position) in tips {
+            self.watchers.reached(book, position);
+        }
+    }
+
+    /// Writes the run of a sealed segment, beside the work. Without it, opening reads the segment again.
+    fn seal(&self, segment: u32) {
+        let pairs = {
+            let mut unsealed = self.unsealed.lock();
+            unsealed.segment = segment + 1;
+            std::mem::take(&mut unsealed.pairs)
+        };
+        let (disk, store) = (Arc::clone(&self.disk), self.log.store_id());
+        let write = move || {
+            if let Err(error) = write_run(&*disk, &store, segment, &mut pairs.into_vec()) {
+                tracing::warn!(%error, segment, "the run of a sealed segment could not be written");
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("saldo-run".into()).spawn(write) {
+            tracing::warn!(%error, segment, "no thread for the run of a sealed segment");
+        }
+    }
+}

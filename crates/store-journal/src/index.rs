@@ -1,0 +1,154 @@
+//! What the key table finds records by: keys and ids, which are unique, and references, foreign ids and what is said of
+//! another transaction, which may repeat. Of the repeating ones the table keeps the newest, and each record links to
+//! the one before.
+
+use ledger::{Action, ClientId, Key, Record, TransactionId};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+
+use crate::log::{Locator, StoreId, key_hash};
+
+/// Kinds of keys, told apart in the hash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum Space {
+    /// Ids of transactions, and keys that are the id of what is made.
+    Id = 1,
+    /// Idempotency keys of other kinds.
+    Key = 2,
+    /// References of transactions.
+    Reference = 3,
+    /// Foreign ids of transactions.
+    ExternalId = 4,
+    /// What happened to a hold.
+    Hold = 5,
+    /// Reversals of a transaction.
+    Reversal = 6,
+}
+
+/// What the key table is to have of some records: of keys that repeat, the newest.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pairs {
+    pub(crate) unique: Vec<(u64, Locator)>,
+    pub(crate) repeats: HashMap<u64, Locator>,
+}
+
+impl Pairs {
+    /// Takes a record, newer than those before.
+    pub(crate) fn take(&mut self, hasher: &Hasher, record: &Record, at: Locator) {
+        self.unique.extend(hasher.unique(record).into_iter().map(|hash| (hash, at)));
+        self.repeats.extend(hasher.repeats(record).into_iter().map(|hash| (hash, at)));
+    }
+
+    /// These and newer ones.
+    pub(crate) fn and(mut self, newer: Self) -> Self {
+        self.unique.extend(newer.unique);
+        self.repeats.extend(newer.repeats);
+        self
+    }
+
+    /// All of them, in no order.
+    pub(crate) fn into_vec(self) -> Vec<(u64, Locator)> {
+        let mut all = self.unique;
+        all.extend(self.repeats);
+        all
+    }
+}
+
+/// Hashes keys for one store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hasher {
+    seed: u64,
+}
+
+impl Hasher {
+    /// The hasher of a store: seeded by its id, which no client sees.
+    pub(crate) fn new(store: &StoreId) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"saldo key table");
+        hasher.update(store);
+        let seed = hasher.finalize();
+        Self { seed: u64::from_le_bytes(seed.as_bytes()[..8].try_into().expect("eight bytes")) }
+    }
+
+    fn hash(&self, space: Space, book: ledger::BookNo, bytes: &[u8]) -> u64 {
+        key_hash(self.seed, space as u8, u64::from(book.0), bytes)
+    }
+
+    /// Where a record with this transaction, or this id as its key, is found.
+    pub(crate) fn id(&self, book: ledger::BookNo, id: u128) -> u64 {
+        self.hash(Space::Id, book, &id.to_be_bytes())
+    }
+
+    /// Where a record with this key is found, unless the key is the id of what it makes.
+    pub(crate) fn key(&self, book: ledger::BookNo, client: Option<ClientId>, key: Key) -> u64 {
+        let mut bytes = [0; 34];
+        bytes[0] = u8::from(client.is_some());
+        bytes[1..17].copy_from_slice(&client.unwrap_or_default().to_bytes());
+        let (kind, rest) = match key {
+            Key::Named(hash) => (0, hash),
+            Key::Id(id) => (1, id.to_be_bytes()),
+            Key::Expiry(hold) => (2, hold.to_bytes()),
+        };
+        bytes[17] = kind;
+        bytes[18..].copy_from_slice(&rest);
+        self.hash(Space::Key, book, &bytes)
+    }
+
+    /// Where the newest transaction with this reference is found.
+    pub(crate) fn reference(&self, book: ledger::BookNo, reference: &str) -> u64 {
+        self.hash(Space::Reference, book, reference.as_bytes())
+    }
+
+    /// Where the newest transaction with this foreign id is found.
+    pub(crate) fn external_id(&self, book: ledger::BookNo, external_id: &str) -> u64 {
+        self.hash(Space::ExternalId, book, external_id.as_bytes())
+    }
+
+    /// Where the last change of this hold is found.
+    pub(crate) fn hold_change(&self, book: ledger::BookNo, hold: TransactionId) -> u64 {
+        self.hash(Space::Hold, book, &hold.to_bytes())
+    }
+
+    /// Where the last reversal of this transaction is found.
+    pub(crate) fn reversal(&self, book: ledger::BookNo, original: TransactionId) -> u64 {
+        self.hash(Space::Reversal, book, &original.to_bytes())
+    }
+
+    /// The unique keys of a record: its idempotency key and the ids of what it booked, each hash once.
+    pub(crate) fn unique(&self, record: &Record) -> SmallVec<[u64; 2]> {
+        let book = record.book;
+        let ids = record.booked().iter().map(|booked| self.id(book, booked.id.0));
+        let mut hashes: SmallVec<[u64; 2]> = ids.collect();
+        match record.key {
+            // The key is the id of what was booked: one entry serves both.
+            Key::Id(id) if record.booked().len() == 1 && record.booked()[0].id.0 == id => {}
+            key => hashes.push(self.key(book, record.client, key)),
+        }
+        hashes
+    }
+
+    /// The keys of a record that may repeat, in the order of its links; what was refused has none.
+    pub(crate) fn repeats(&self, record: &Record) -> SmallVec<[u64; 1]> {
+        let book = record.book;
+        let mut hashes = SmallVec::new();
+        for nth in 0..record.booked().len() {
+            if let Some(transaction) = record.transaction(nth) {
+                let reference = transaction.reference.as_deref();
+                let external_id = transaction.notes.external_id.as_deref();
+                hashes.extend(reference.map(|text| self.reference(book, text)));
+                hashes.extend(external_id.map(|text| self.external_id(book, text)));
+            }
+        }
+        if record.outcome.is_ok() {
+            hashes.extend(match &record.action {
+                Action::Capture(capture) => Some(self.hold_change(book, capture.hold)),
+                Action::Release(release) => Some(self.hold_change(book, release.hold)),
+                Action::Expire { hold, .. } => Some(self.hold_change(book, *hold)),
+                Action::Reverse(reverse) => Some(self.reversal(book, reverse.transaction)),
+                _ => None,
+            });
+        }
+        hashes
+    }
+}

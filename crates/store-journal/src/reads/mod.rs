@@ -1,0 +1,313 @@
+//! What readers ask: the register and today's balances from memory, the past from the log.
+
+mod past;
+mod register;
+mod transactions;
+
+use std::sync::Arc;
+
+use ledger::{
+    Account, AccountId, ApiKeyId, AssetName, Book, BookNo, ClientId, Command, CustomerId, Micros, Position, Record, Slot,
+    TransactionId,
+};
+use parking_lot::{RwLock, RwLockReadGuard};
+use store::{
+    AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, AssetBalance, ClientAccounts, CustomerAccounts,
+    CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Page, Purposes, Stamped, Store, StoreError,
+    TransactionFilter, TransactionView, Viewer, visible,
+};
+
+use crate::history::History;
+use crate::index::Hasher;
+use crate::log::{KeyTable, LogReader};
+use crate::store_impl::JournalStore;
+use crate::tables::Published;
+
+type Read<T> = Result<T, StoreError>;
+
+/// What a reader needs; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct View {
+    pub(crate) published: Arc<RwLock<Published>>,
+    pub(crate) keys: Arc<KeyTable>,
+    pub(crate) hasher: Hasher,
+    pub(crate) reader: LogReader,
+    pub(crate) clock: Arc<dyn Fn() -> Micros + Send + Sync>,
+}
+
+impl View {
+    fn published(&self) -> RwLockReadGuard<'_, Published> {
+        self.published.read()
+    }
+
+    fn now(&self) -> Micros {
+        (self.clock)()
+    }
+
+    /// The past up to what is published.
+    fn history(&self, published: &Published) -> History<'_> {
+        History {
+            published: &self.published,
+            keys: &self.keys,
+            hasher: &self.hasher,
+            reader: &self.reader,
+            end: published.log.end,
+        }
+    }
+}
+
+/// A book as a viewer sees it.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    published: &'a Published,
+    book: &'a Book,
+    viewer: Viewer,
+}
+
+impl<'a> Seen<'a> {
+    fn new(published: &'a Published, viewer: Viewer) -> Read<Self> {
+        let book = published.tables.state.book(viewer.book).ok_or(StoreError::NoSuchBook(viewer.book))?;
+        Ok(Self { published, book, viewer })
+    }
+
+    fn sees(&self, client: ClientId) -> bool {
+        visible(self.viewer, self.book.root, client)
+    }
+
+    fn position(&self) -> Position {
+        self.book.head.position
+    }
+
+    fn stamped<T>(&self, value: T) -> Stamped<T> {
+        Stamped { value, position: self.position() }
+    }
+
+    fn slot(&self, id: AccountId) -> Option<&'a Slot> {
+        let slot = self.book.slot(id).ok().flatten()?;
+        self.sees(slot.account.client).then_some(slot)
+    }
+
+    /// Whether every account that a record's `nth` transaction moved is seen.
+    fn sees_booked(&self, record: &Record, nth: usize) -> bool {
+        record.booked()[nth].moves.iter().flat_map(|made| [made.from.no, made.to.no]).all(|no| {
+            self.book.slots.get(&no).is_some_and(|slot| self.sees(slot.account.client))
+        })
+    }
+
+    fn asset(&self, no: ledger::AssetNo) -> Arc<ledger::Asset> {
+        let asset = self.published.tables.state.asset_by_no(self.book.no, no);
+        Arc::clone(asset.expect("what an account has touched is an asset"))
+    }
+
+    fn balances_now(&self, slot: &Slot) -> AccountBalances {
+        let mut balances: Vec<_> = slot
+            .balances
+            .iter()
+            .map(|(asset, balance)| AssetBalance {
+                asset: self.asset(*asset),
+                counters: balance.counters,
+                credit: slot.account.credit(*asset),
+                last: balance.last,
+                last_at: balance.last_at,
+            })
+            .collect();
+        balances.sort_unstable_by_key(|balance| balance.asset.no);
+        self.account_with(&slot.account, balances)
+    }
+
+    fn account_with(&self, account: &Arc<Account>, balances: Vec<AssetBalance>) -> AccountBalances {
+        let currency = account.currency.map(|no| self.asset(no));
+        AccountBalances { account: Arc::clone(account), currency, balances }
+    }
+}
+
+/// An answer that is there already.
+fn ready<'a, T: Send + 'a>(answer: Read<T>) -> Answer<'a, T> {
+    Box::pin(std::future::ready(answer))
+}
+
+/// An answer that takes reading the log: off the threads that serve requests.
+fn blocking<'a, T: Send + 'static>(read: impl FnOnce() -> Read<T> + Send + 'static) -> Answer<'a, T> {
+    Box::pin(async move {
+        let ended = |_| StoreError::Closed("the reading thread ended badly".into());
+        tokio::task::spawn_blocking(read).await.map_err(ended)?
+    })
+}
+
+impl Store for JournalStore {
+    fn submit(
+        &self,
+        commands: Vec<Command>,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Vec<Result<Outcome, StoreError>>> + Send + '_>> {
+        Box::pin(async move {
+            match self.submitter() {
+                Some(submitter) => submitter.submit(commands).await,
+                None => vec![Err(StoreError::Closed("it was stopped".into())); commands.len()],
+            }
+        })
+    }
+
+    fn position(&self, book: BookNo) -> Answer<'_, Position> {
+        let published = self.view.published();
+        let book = published.tables.state.book(book).ok_or(StoreError::NoSuchBook(book));
+        ready(book.map(|book| book.head.position))
+    }
+
+    fn reach(&self, book: BookNo, position: Position) -> Answer<'_, ()> {
+        Box::pin(self.reach_position(book, position))
+    }
+
+    fn book_of(&self, root: ClientId) -> Answer<'_, Option<BookNo>> {
+        let published = self.view.published();
+        let mut books = published.tables.state.books();
+        ready(Ok(books.find(|book| book.root == Some(root)).map(|book| book.no)))
+    }
+
+    fn signing_key(&self) -> [u8; 32] {
+        self.signing_key
+    }
+
+    fn api_key(&self, book: BookNo, id: ApiKeyId) -> Answer<'_, Option<ApiKeyHolder>> {
+        ready(Ok(self.view.api_key(book, id)))
+    }
+
+    fn api_keys(&self, viewer: Viewer, page: Page) -> Answer<'_, Listed<Arc<ledger::ApiKey>>> {
+        ready(self.view.api_keys(viewer, page))
+    }
+
+    fn client(&self, viewer: Viewer, id: ClientId) -> Answer<'_, Option<Stamped<Arc<ledger::Client>>>> {
+        ready(self.view.client(viewer, id))
+    }
+
+    fn clients(
+        &self,
+        viewer: Viewer,
+        external_id: Option<String>,
+        page: Page,
+    ) -> Answer<'_, Listed<Arc<ledger::Client>>> {
+        ready(self.view.clients(viewer, external_id.as_deref(), page))
+    }
+
+    fn customer(
+        &self,
+        viewer: Viewer,
+        customer: CustomerRef,
+    ) -> Answer<'_, Option<Stamped<Arc<ledger::Customer>>>> {
+        ready(self.view.customer(viewer, customer))
+    }
+
+    fn customers(
+        &self,
+        viewer: Viewer,
+        external_id: Option<String>,
+        page: Page,
+    ) -> Answer<'_, Listed<Arc<ledger::Customer>>> {
+        ready(self.view.customers(viewer, external_id.as_deref(), page))
+    }
+
+    fn account(
+        &self,
+        viewer: Viewer,
+        id: AccountId,
+        as_of: AsOf,
+    ) -> Answer<'_, Option<Stamped<AccountBalances>>> {
+        if as_of.is_now() {
+            return ready(self.view.account_now(viewer, id));
+        }
+        let view = self.view.clone();
+        blocking(move || view.account_then(viewer, id, as_of))
+    }
+
+    fn accounts(&self, viewer: Viewer, filter: AccountFilter, page: Page) -> Answer<'_, Listed<AccountBalances>> {
+        ready(self.view.accounts(viewer, &filter, page))
+    }
+
+    fn customer_accounts(
+        &self,
+        viewer: Viewer,
+        customer: CustomerRef,
+        purposes: Purposes,
+    ) -> Answer<'_, Option<Stamped<CustomerAccounts>>> {
+        ready(self.view.customer_accounts(viewer, customer, purposes))
+    }
+
+    fn client_accounts(&self, viewer: Viewer) -> Answer<'_, Stamped<ClientAccounts>> {
+        ready(self.view.client_accounts(viewer))
+    }
+
+    fn valuation(
+        &self,
+        viewer: Viewer,
+        customer: CustomerId,
+        purposes: Purposes,
+        currency: AssetName,
+        as_of: AsOf,
+    ) -> Answer<'_, Option<Stamped<CustomerValuation>>> {
+        let view = self.view.clone();
+        if as_of.is_now() {
+            return ready(view.valuation(viewer, customer, purposes, currency, as_of));
+        }
+        blocking(move || view.valuation(viewer, customer, purposes, currency, as_of))
+    }
+
+    fn entries(
+        &self,
+        viewer: Viewer,
+        account: AccountId,
+        from: Option<Micros>,
+        to: Option<Micros>,
+        page: Page,
+    ) -> Answer<'_, Option<Listed<EntryView>>> {
+        let view = self.view.clone();
+        blocking(move || view.entries(viewer, account, from, to, page))
+    }
+
+    fn transaction(
+        &self,
+        viewer: Viewer,
+        id: TransactionId,
+    ) -> Answer<'_, Option<Stamped<TransactionView>>> {
+        let view = self.view.clone();
+        blocking(move || view.transaction(viewer, id))
+    }
+
+    fn transactions(
+        &self,
+        viewer: Viewer,
+        filter: TransactionFilter,
+        page: Page,
+    ) -> Answer<'_, Listed<TransactionView>> {
+        let view = self.view.clone();
+        blocking(move || view.transactions(viewer, &filter, page))
+    }
+
+    fn holds(&self, viewer: Viewer, filter: HoldFilter, page: Page) -> Answer<'_, Listed<Arc<ledger::Hold>>> {
+        let view = self.view.clone();
+        blocking(move || view.holds(viewer, &filter, page))
+    }
+
+    fn assets(&self, viewer: Viewer) -> Answer<'_, Vec<Arc<ledger::Asset>>> {
+        ready(self.view.assets(viewer))
+    }
+
+    fn rates(&self, viewer: Viewer, page: Page) -> Answer<'_, Listed<Arc<ledger::RateRow>>> {
+        ready(self.view.rates(viewer, page))
+    }
+
+    fn due_holds(&self, now: Micros, limit: usize) -> Answer<'_, Vec<(BookNo, TransactionId)>> {
+        ready(Ok(self.view.due_holds(now, limit)))
+    }
+
+    fn records(&self, book: BookNo, after: Position, limit: usize) -> Answer<'_, Vec<Arc<Record>>> {
+        let view = self.view.clone();
+        blocking(move || view.records(book, after, limit))
+    }
+
+    fn digest(&self, book: BookNo) -> Answer<'_, (Position, [u8; 32])> {
+        ready(self.view.digest(book))
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async move { tokio::task::block_in_place(|| self.close_now()) })
+    }
+}

@@ -1,0 +1,343 @@
+//! Clients, customers, accounts, keys, assets and rates, and today's balances: all from memory, each under one lock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ledger::{
+    AccountId, AccountNo, ApiKey, ApiKeyId, Asset, AssetName, BookNo, Client, ClientId, Customer, CustomerId, Decimal,
+    Micros, Notes, Owner, Position, Purpose, RateRow, TransactionId, rate_pairs,
+};
+use store::{
+    AccountBalances, AccountFilter, ApiKeyHolder, AsOf, ClientAccounts, Cursor, CustomerAccounts, CustomerRef,
+    CustomerValuation, Holding, Listed, Page, Purposes, Stamped, StoreError, Viewer,
+};
+
+use super::{Read, Seen, View};
+
+/// A page of rows that come in order of creation, numbered from 0.
+fn page_of<T>(
+    seen: &Seen<'_>,
+    page: Page,
+    count: usize,
+    row: impl Fn(usize) -> Option<T>,
+) -> Listed<T> {
+    let first = page.after.map_or(0, |cursor| usize::try_from(cursor.position).unwrap_or(usize::MAX).saturating_add(1));
+    let mut rows = (first..count).filter_map(|no| row(no).map(|row| (no, row)));
+    let mut items = Vec::new();
+    let mut last = None;
+    for (no, item) in rows.by_ref().take(page.limit) {
+        items.push(item);
+        last = Some(Cursor { position: no as u64, index: 0 });
+    }
+    let next = last.filter(|_| rows.next().is_some());
+    Listed { items, next, position: seen.position() }
+}
+
+fn has_external_id(notes: &Notes, wanted: Option<&str>) -> bool {
+    wanted.is_none_or(|wanted| notes.external_id.as_deref() == Some(wanted))
+}
+
+impl View {
+    pub(super) fn api_key(&self, book: BookNo, id: ApiKeyId) -> Option<ApiKeyHolder> {
+        let published = self.published();
+        let book = published.tables.state.book(book)?;
+        let key = Arc::clone(book.api_keys.peek(&id)?);
+        let client = key.client.and_then(|client| book.clients.peek(&client)).cloned();
+        Some(ApiKeyHolder { key, client, root: book.root })
+    }
+
+    pub(super) fn api_keys(&self, viewer: Viewer, page: Page) -> Read<Listed<Arc<ApiKey>>> {
+        let published = self.published();
+        let seen = Seen::new(&published, viewer)?;
+        let list = &seen.book.api_key_list;
+        Ok(page_of(&seen, page, list.len(), |no| {
+            let key = seen.book.api_keys.peek(&list[no])?;
+            key.client.is_none_or(|client| seen.sees(client)).then(|| Arc::clone(key))
+        }))
+    }
+
+    pub(super) fn client(&self, viewer: Viewer, id: ClientId) -> Read<Option<Stamped<Arc<Client>>>> {
+        let published = self.published();
+        let seen = Seen::new(&published, viewer)?;
+        let client = if viewer.book == BookNo::OPERATOR {
+            let mut books = published.tables.state.books();
+            books.find(|book| book.root == Some(id)).and_then(|book| book.clients.peek(&id))
+        } else {
+            seen.book.clients.peek(&id).filter(|client| seen.sees(client.id))
+        };
+        Ok(client.map(|client| seen.stamped(Arc::clone(client))))
+    }
+
+    pub(super) fn clients(
+        &self,
+        viewer: Viewer,
+        external_id: Option<&str>,
+        page: Page,
+    ) -> Read<Listed<Arc<Client>>> {
+        let published = self.published();
+        let seen = Seen::new(&published, viewer)?;
+        let state = &published.tables.state;
+        let wanted = |client: &&Arc<Client>| has_external_id(&client.notes, external_id);
+        if viewer.book == BookNo::OPERATOR {
+            // Books are numbered from 1 as their root clients are made.
+            let count = seen.book.head.books as usize;
+            return Ok(page_of(&seen, page, count, |no| {
+                let book = state.book(BookNo(u32::try_from(no).ok()? + 1))?;
+                book.clients.peek(&book.root?).filter(wanted).cloned()
+            }));
+        }
+        let list = &seen.book.client_list;
+        Ok(page_of(&seen, page, list.len(), |no| {
+            seen.book.clients.peek(&list[no]).filter(|client| seen.sees(client.id)).filter(wanted).cloned()
+        }))
+    }
+
+    pub(super) fn customer(
+        &self,
+        viewer: Viewer,
+        customer: CustomerRef,
+    ) -> Read<Option<Stamped<Arc<Customer>>>> {
+        let published = self.published();
+        let seen = Seen::new(&published, viewer)?;
+        Ok(seen.customer(customer).map(|customer| seen.stamped(Arc::clone(customer))))
+    }
+
+    pub(super) fn customers(
+        &self,
+        viewer: Viewer,
+        external_id: Option<&str>,
+        page: Page,
+    ) -> Read<Listed<Arc<Customer>>> {
+        let published = self.published();
+        let seen = Seen::new(&published, viewer)?;
+        let list = &seen.book.customer_list;
+        Ok(page_of(&seen, page, list.len(), |no| {
+            let customer = seen.customer(CustomerRef::Id(list[no]))?;
+            has_external_id(&customer.notes, external_id).then(|| Arc::clone(customer))
+        }))
+    }
+
+    pub(super) fn account_now(&self, viewer: Viewer, id: AccountId) -> Read<Option<Stamped<AccountBalances>>> {
+        let published = self.published();
+        let seen = Seen::new(&published, viewer)?;
+        Ok(seen.slot(id).map(|slot| seen.stamped(seen.balances_now(slot))))
+    }
+
+    pub(super) fn accounts(
+        &self,
+        viewer: Viewer,
+        filter: &AccountFilter,
+        page: Page,
+    ) -> Read<Listed<AccountBalances>> {
+        let published = self.published();
+        let seen = Seen::new(&published, viewer)?;
+        let row = |no: AccountNo| {
+            let slot = seen.book.slots.get(&no)?;
+            let account = &slot.account;
+            let wanted = seen.sees(account.client)
+                && filter.owner.is_none_or(|owner| account.owner == owner)
+                && has_external_id(&account.notes, filter.external_id.as_deref());
+            wanted.then(|| seen.balances_now(slot))
+        };
+        let after = page.after.map(|cursor| cursor.position);
+        if let Some(owner) = filter.owner {
+            // The owner's accounts are few; their cursor is still the number in the book.
+            let owned = seen.book.owned.get(&owner).into_iter().flatten();
+            let mut rest = owned.filter(|no| after.is_none_or(|after| u64::from(no.0) > after));
+            let mut found: Vec<_> =
+                rest.by_ref().filter_map(|no| row(*no).map(|row| (no.0, row))).take(page.limit + 1).collect();
+            let more = found.len() > page.limit;
+            found.truncate(page.limit);
+            let next = found.last().filter(|_| more).map(|(no, _)| Cursor { position: u64::from(*no), index: 0 });
+            let items = found.into_iter().map(|(_, row)| row).collect();
+            return Ok(Listed { items, next, position: seen.position() });
+        }
+        let count = seen.book.head.accounts as usize;
+        Ok(page_of(&seen, page, count, |no| row(AccountNo(u32::try_from(no).ok()?))))
+    }
+
+    pub(super) fn customer_accounts(
+        &self,
+        viewer: Viewer,
+        customer: CustomerRef,
+        purposes: Purposes,
+    ) -> Read<Option<Stamped<CustomerAccounts>>> {
+        let published = self.published();
+        let seen = Seen::new(&published, viewer)?;
+        let Some(customer) = seen.customer(customer) else { return Ok(None) };
+        let accounts = seen.owned(Owner::Customer(customer.id), purposes);
+        let accounts = accounts.map(|slot| seen.balances_now(slot)).collect();
+        Ok(Some(seen.stamped(CustomerAccounts { customer: Arc::clone(customer), accounts })))
+    }
+
+    pub(super) fn client_accounts(&self, viewer: Viewer) -> Read<Stamped<ClientAccounts>> {
+        let published = self.published();
+        let seen = Seen::new(&published, viewer)?;
+        let own = viewer.client.or(seen.book.root);
+        let others = seen.book.client_list.iter().copied().filter(|id| Some(*id) != own && seen.sees(*id));
+        let rows = own.into_iter().chain(others).filter_map(|id| {
+            let client = seen.book.clients.peek(&id)?;
+            let no = seen.book.primaries.peek(&(Owner::Client(id), Purpose::Main))?;
+            let slot = seen.book.slots.get(no)?;
+            Some((Arc::clone(client), seen.balances_now(slot)))
+        });
+        Ok(seen.stamped(ClientAccounts { rows: rows.collect() }))
+    }
+
+    pub(super) fn valuation(
+        &self,
+        viewer: Viewer,
+        customer: CustomerId,
+        purposes: Purposes,
+        currency: AssetName,
+        as_of: AsOf,
+    ) -> Read<Option<Stamped<CustomerValuation>>> {
+        let (customer, position, history, accounts) = {
+            let published = self.published();
+            let seen = Seen::new(&published, viewer)?;
+            let Some(customer) = seen.customer(CustomerRef::Id(customer)) else { return Ok(None) };
+            let slots = seen.owned(Owner::Customer(customer.id), purposes);
+            if as_of.is_now() {
+                let balances: Vec<_> = slots.map(|slot| seen.balances_now(slot)).collect();
+                let times = (self.now(), Micros::MAX);
+                return Ok(Some(seen.stamped(seen.value(customer, &balances, currency, times))));
+            }
+            let accounts: Vec<_> = slots.map(|slot| seen.account_then(slot, as_of)).collect();
+            (Arc::clone(customer), seen.position(), self.history(&published), accounts)
+        };
+        let balances = accounts.into_iter().map(|account| history.balances_then(account, as_of));
+        let balances = balances.collect::<Read<Vec<_>>>()?;
+        let published = self.published();
+        let seen = Seen::new(&published, viewer)?;
+        let known_by = as_of.recorded_at.unwrap_or(Micros::MAX);
+        let at = as_of.effective_at.or(as_of.recorded_at).unwrap_or_else(|| self.now());
+        let value = seen.value(&customer, &balances, currency, (at, known_by));
+        Ok(Some(Stamped { value, position }))
+    }
+
+    pub(super) fn assets(&self, viewer: Viewer) -> Read<Vec<Arc<Asset>>> {
+        let published = self.published();
+        let seen = Seen::new(&published, viewer)?;
+        let shared = published.tables.state.book(BookNo::OPERATOR).filter(|_| viewer.book != BookNo::OPERATOR);
+        let own = &seen.book.assets;
+        let shared = shared.into_iter().flat_map(|book| book.assets.iter()).filter(|(name, _)| own.peek(name).is_none());
+        let mut assets: Vec<_> = own.iter().chain(shared).map(|(_, asset)| Arc::clone(asset)).collect();
+        assets.sort_unstable_by_key(|asset| asset.name);
+        Ok(assets)
+    }
+
+    pub(super) fn rates(&self, viewer: Viewer, page: Page) -> Read<Listed<Arc<RateRow>>> {
+        let published = self.published();
+        let seen = Seen::new(&published, viewer)?;
+        let shared = published.tables.state.book(BookNo::OPERATOR).filter(|_| viewer.book != BookNo::OPERATOR);
+        let own = seen.book.rates.values().flatten().map(|row| (true, row));
+        let shared = shared.into_iter().flat_map(|book| book.rates.values().flatten()).map(|row| (false, row));
+        let mut rows: Vec<_> = own.chain(shared).collect();
+        // Newest first, the book's own before the defaults; within one command by what they price.
+        rows.sort_unstable_by_key(|(own, row)| {
+            let rate = &row.rate;
+            (std::cmp::Reverse(*own), std::cmp::Reverse(row.position), rate.base, rate.quote, rate.as_of)
+        });
+        // A place is (own or default, position, how many of that position were shown).
+        let mut places = Vec::with_capacity(rows.len());
+        let mut index = 0u32;
+        for (nth, (own, row)) in rows.iter().enumerate() {
+            let same = nth > 0 && rows[nth - 1].0 == *own && rows[nth - 1].1.position == row.position;
+            index = if same { index + 1 } else { 0 };
+            places.push((*own, row.position, index));
+        }
+        let after = page.after.map(|c| (c.position & 1 == 1, Position(c.position >> 1), c.index));
+        let order = |place: &(bool, Position, u32)| (std::cmp::Reverse(place.0), std::cmp::Reverse(place.1), place.2);
+        let first = after.map_or(0, |after| places.partition_point(|place| order(place) <= order(&after)));
+        let end = rows.len().min(first + page.limit);
+        let items = rows[first..end].iter().map(|(_, row)| Arc::clone(row)).collect();
+        let next = (end < rows.len()).then(|| {
+            let (own, position, index) = places[end - 1];
+            Cursor { position: position.0 << 1 | u64::from(own), index }
+        });
+        Ok(Listed { items, next, position: seen.position() })
+    }
+
+    pub(super) fn due_holds(&self, now: Micros, limit: usize) -> Vec<(BookNo, TransactionId)> {
+        let published = self.published();
+        let mut due: Vec<_> = published
+            .tables
+            .state
+            .books()
+            .flat_map(|book| {
+                let due = book.expiring.iter().take_while(|(at, _)| *at <= now).take(limit);
+                due.map(|(at, id)| (*at, book.no, *id))
+            })
+            .collect();
+        due.sort_unstable();
+        due.into_iter().take(limit).map(|(_, book, id)| (book, id)).collect()
+    }
+
+    pub(super) fn digest(&self, book: BookNo) -> Read<(Position, [u8; 32])> {
+        let published = self.published();
+        let head = published.tables.state.book(book).ok_or(StoreError::NoSuchBook(book))?.head;
+        let digest = published.tables.tips.get(&book).map_or([0; 32], |tip| tip.digest);
+        Ok((head.position, digest))
+    }
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn customer(&self, customer: CustomerRef) -> Option<&'a Arc<Customer>> {
+        let id = match customer {
+            CustomerRef::Id(id) => id,
+            CustomerRef::Number(number) => *self.book.numbers.peek(&number)?,
+        };
+        self.book.customers.peek(&id).filter(|customer| self.sees(customer.client))
+    }
+
+    fn owned(&self, owner: Owner, purposes: Purposes) -> impl Iterator<Item = &'a ledger::Slot> {
+        let book = self.book;
+        let accounts = book.owned.get(&owner).into_iter().flatten();
+        accounts
+            .filter_map(move |no| book.slots.get(no))
+            .filter(move |slot| purposes.contains(slot.account.purpose))
+    }
+
+    /// What balances come to in each asset, with the rates that may lead to `currency`: the newest not after the first
+    /// time, of those recorded by the second.
+    fn value(
+        &self,
+        customer: &Arc<Customer>,
+        accounts: &[AccountBalances],
+        currency: AssetName,
+        times: (Micros, Micros),
+    ) -> CustomerValuation {
+        let mut holdings: Option<Vec<Holding>> = Some(Vec::new());
+        for balance in accounts.iter().flat_map(|account| &account.balances) {
+            let settled = balance.counters.settled();
+            let Some(all) = &mut holdings else { break };
+            match all.iter_mut().find(|holding| holding.asset.no == balance.asset.no) {
+                None => all.push(Holding { asset: Arc::clone(&balance.asset), settled }),
+                Some(holding) => match holding.settled.checked_add(settled) {
+                    Some(sum) => holding.settled = sum,
+                    None => holdings = None,
+                },
+            }
+        }
+        if let Some(all) = &mut holdings {
+            all.sort_unstable_by_key(|holding| holding.asset.no);
+        }
+        let state = &self.published.tables.state;
+        let known = state.asset(self.book.no, &currency).ok().flatten().cloned();
+        let names = holdings.iter().flatten().map(|holding| holding.asset.name);
+        let pairs = names.flat_map(|name| rate_pairs(&name, &currency));
+        let rates = pairs.filter_map(|pair| self.rate(pair, times).map(|rate| (pair, rate)));
+        let rates: HashMap<_, _> = rates.collect();
+        CustomerValuation { customer: Arc::clone(customer), holdings, currency: known, rates }
+    }
+
+    /// The newest rate not after the time: the book's own, else the default.
+    fn rate(&self, pair: (AssetName, AssetName), (at, known_by): (Micros, Micros)) -> Option<Decimal> {
+        let operator = self.published.tables.state.book(BookNo::OPERATOR);
+        [Some(self.book), operator].into_iter().flatten().find_map(|book| {
+            let history = book.rates.get(&pair)?;
+            let end = history.partition_point(|row| row.rate.as_of <= at);
+            history[..end].iter().rev().find(|row| row.recorded_at <= known_by).map(|row| row.rate.rate)
+        })
+    }
+}

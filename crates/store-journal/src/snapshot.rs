@@ -1,0 +1,338 @@
+//! Snapshots: the published rows in a file, so that opening need not replay the whole journal. Disposable.
+//!
+//! A snapshot is fuzzy: its chunks are copied one after the other, each under one read lock and stamped with the last
+//! frame that was published then. The first chunk of all is the oldest; opening replays the frames after it. A book's
+//! register comes before its accounts, so that a replayed record finds what it changes.
+//!
+//! ```text
+//! "SALDOSNP", version u16, store id 16 bytes, then chunks: length u32, CRC32C u32, postcard bytes; the last is `End`
+//! ```
+
+use std::sync::Arc;
+
+use ledger::{
+    Account, AccountNo, ApiKey, Asset, AssetNo, Balance, Book, BookNo, Client, ClientId, Customer, Head, Hold, Owner,
+    Purpose, RateRow,
+};
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+
+use crate::committer::Unsealed;
+use crate::effective::{Deviation, Deviations};
+use crate::log::disk::{Beside, read_whole};
+use crate::log::skew::Roots;
+use crate::log::{Disk, DiskError, LogPosition, Locator, StoreId};
+use crate::tables::{Published, Tip};
+
+const MAGIC: &[u8; 8] = b"SALDOSNP";
+const VERSION: u16 = 1;
+const HEADER: usize = 8 + 2 + 16;
+/// Accounts are copied so many at a time.
+const ACCOUNTS: u32 = 2048;
+const ENDING: &str = ".snap";
+/// So many snapshots are kept: the newest, and one to fall back on.
+const KEPT: usize = 2;
+
+/// A chain's roots, as numbers.
+#[derive(Serialize, Deserialize)]
+struct SavedRoots {
+    count: u64,
+    links: Vec<u64>,
+}
+
+impl SavedRoots {
+    fn of(roots: &Roots<Locator>) -> Self {
+        Self { count: roots.count(), links: roots.links().iter().map(|at| at.get()).collect() }
+    }
+
+    fn restore(&self) -> Option<Roots<Locator>> {
+        let links: Vec<_> = self.links.iter().copied().map(Locator::new).collect();
+        Roots::from_parts(self.count, &links)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedBook {
+    stamp: u64,
+    no: BookNo,
+    root: Option<ClientId>,
+    head: Head,
+    clients: Vec<Arc<Client>>,
+    customers: Vec<Arc<Customer>>,
+    api_keys: Vec<Arc<ApiKey>>,
+    assets: Vec<Arc<Asset>>,
+    rates: Vec<Arc<RateRow>>,
+    primaries: Vec<((Owner, Purpose), AccountNo)>,
+    holds: Vec<Arc<Hold>>,
+    chain: SavedRoots,
+    digest: [u8; 32],
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedBalance {
+    asset: AssetNo,
+    balance: Balance,
+    chain: SavedRoots,
+    deviations: Vec<Deviation>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Chunk {
+    /// Where replaying begins: the frame of the oldest chunk (sequence, start, end, hash).
+    From(u64, u64, u64, [u8; 16]),
+    Book(Box<SavedBook>),
+    Accounts { stamp: u64, book: BookNo, first: AccountNo, rows: Vec<(Arc<Account>, Vec<SavedBalance>)> },
+    /// The pairs of the segment that was being filled, up to the stamp.
+    Pairs { stamp: u64, segment: u32, pairs: Vec<(u64, u64)> },
+    End,
+}
+
+/// What a snapshot gave back, and what it already has of the frames after it.
+pub(crate) struct Restored {
+    pub(crate) from: LogPosition,
+    pub(crate) published: Published,
+    stamps: std::collections::HashMap<BookNo, u64>,
+    account_stamps: std::collections::HashMap<(BookNo, u32), u64>,
+    /// The segment whose pairs are here from its start, the last frame that they cover, and they.
+    pub(crate) pairs: (u32, u64, Vec<(u64, Locator)>),
+}
+
+impl Restored {
+    /// Nothing yet: everything is to be replayed.
+    pub(crate) fn nothing(origin: LogPosition) -> Self {
+        let (tables, deviations) = (crate::tables::Tables::new(), ledger::Map::default());
+        Self {
+            from: origin,
+            published: Published { tables, deviations, log: origin },
+            stamps: Default::default(),
+            account_stamps: Default::default(),
+            pairs: (0, 0, Vec::new()),
+        }
+    }
+
+    /// Whether the book's rows, other than accounts', already have the frame.
+    pub(crate) fn has_book(&self, book: BookNo, sequence: u64) -> bool {
+        self.stamps.get(&book).is_some_and(|stamp| sequence <= *stamp)
+    }
+
+    /// Whether the account's balances already have the frame.
+    pub(crate) fn has_account(&self, book: BookNo, account: AccountNo, sequence: u64) -> bool {
+        self.account_stamps.get(&(book, account.0 / ACCOUNTS)).is_some_and(|stamp| sequence <= *stamp)
+    }
+}
+
+struct Sink<'a> {
+    file: Beside<'a>,
+    bytes: Vec<u8>,
+}
+
+impl Sink<'_> {
+    fn put(&mut self, chunk: &Chunk) -> Result<(), DiskError> {
+        self.bytes.clear();
+        self.bytes.resize(8, 0);
+        let bytes = std::mem::take(&mut self.bytes);
+        self.bytes = postcard::to_extend(chunk, bytes).expect("rows always serialize into memory");
+        let length = u32::try_from(self.bytes.len() - 8).expect("a chunk is far below 4 GiB");
+        let crc = crc32c::crc32c(&self.bytes[8..]);
+        self.bytes[..4].copy_from_slice(&length.to_le_bytes());
+        self.bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+        self.file.write(&self.bytes)
+    }
+}
+
+fn name_of(sequence: u64) -> String {
+    format!("{sequence:020}{ENDING}")
+}
+
+/// The snapshots of a store, the newest first.
+pub(crate) fn list(disk: &dyn Disk) -> Result<Vec<String>, DiskError> {
+    let mut names: Vec<_> = disk.list()?.into_iter().filter(|name| name.ends_with(ENDING)).collect();
+    names.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(names)
+}
+
+/// Writes a snapshot while the store goes on, and removes those that are too old.
+pub(crate) fn write(
+    disk: &dyn Disk,
+    store: &StoreId,
+    published: &RwLock<Published>,
+    unsealed: &Mutex<Unsealed>,
+) -> Result<(), DiskError> {
+    let (from, books) = {
+        let published = published.read();
+        let mut books: Vec<_> = published.tables.state.books().map(|book| book.no).collect();
+        books.sort_unstable();
+        (published.log, books)
+    };
+    let name = name_of(from.sequence);
+    let mut header = MAGIC.to_vec();
+    header.extend_from_slice(&VERSION.to_le_bytes());
+    header.extend_from_slice(store);
+    let mut sink = Sink { file: Beside::create(disk, &name)?, bytes: Vec::new() };
+    sink.file.write(&header)?;
+    sink.put(&Chunk::From(from.sequence, from.start.get(), from.end.get(), from.hash))?;
+    for no in books {
+        let (book, accounts) = {
+            let published = published.read();
+            let Some(book) = published.tables.state.book(no) else { continue };
+            (save_book(&published, book), book.head.accounts)
+        };
+        sink.put(&Chunk::Book(Box::new(book)))?;
+        for first in (0..accounts).step_by(ACCOUNTS as usize) {
+            let chunk = save_accounts(&published.read(), no, AccountNo(first));
+            sink.put(&chunk)?;
+        }
+    }
+    let pairs = {
+        let unsealed = unsealed.lock();
+        let pairs = unsealed.pairs.clone().into_vec();
+        let pairs = pairs.into_iter().map(|(hash, at)| (hash, at.get())).collect();
+        Chunk::Pairs { stamp: unsealed.sequence, segment: unsealed.segment, pairs }
+    };
+    sink.put(&pairs)?;
+    sink.put(&Chunk::End)?;
+    sink.file.commit()?;
+    for old in list(disk)?.into_iter().skip(KEPT) {
+        disk.remove(&old)?;
+    }
+    Ok(())
+}
+
+fn save_book(published: &Published, book: &Book) -> SavedBook {
+    let tip = published.tables.tips.get(&book.no).cloned().unwrap_or_default();
+    let rows = |ids: &[ClientId]| ids.iter().filter_map(|id| book.clients.peek(id).cloned()).collect();
+    SavedBook {
+        stamp: published.log.sequence,
+        no: book.no,
+        root: book.root,
+        head: book.head,
+        clients: rows(&book.client_list),
+        customers: book.customer_list.iter().filter_map(|id| book.customers.peek(id).cloned()).collect(),
+        api_keys: book.api_key_list.iter().filter_map(|id| book.api_keys.peek(id).cloned()).collect(),
+        assets: book.assets.iter().map(|(_, asset)| Arc::clone(asset)).collect(),
+        rates: book.rates.values().flatten().cloned().collect(),
+        primaries: book.primaries.iter().map(|(place, no)| (*place, *no)).collect(),
+        holds: book.holds.iter().map(|(_, hold)| Arc::clone(hold)).collect(),
+        chain: SavedRoots::of(&tip.chain),
+        digest: tip.digest,
+    }
+}
+
+fn save_accounts(published: &Published, book: BookNo, first: AccountNo) -> Chunk {
+    let rows = published.tables.state.book(book);
+    let slots = rows.into_iter().flat_map(|book| {
+        (first.0..first.0 + ACCOUNTS).map_while(|no| book.slots.get(&AccountNo(no)))
+    });
+    let rows = slots
+        .map(|slot| {
+            let balances = slot.balances.iter().map(|(asset, balance)| {
+                let key = (book, (slot.account.no, *asset));
+                let chain = published.tables.chains.get(&key).cloned().unwrap_or_default();
+                let deviations = published.deviations.get(&key).map(|all| all.entries().to_vec());
+                SavedBalance {
+                    asset: *asset,
+                    balance: *balance,
+                    chain: SavedRoots::of(&chain),
+                    deviations: deviations.unwrap_or_default(),
+                }
+            });
+            (Arc::clone(&slot.account), balances.collect())
+        })
+        .collect();
+    Chunk::Accounts { stamp: published.log.sequence, book, first, rows }
+}
+
+/// Reads a snapshot back. `None` when it is not whole: then an older one, or the whole journal, serves.
+pub(crate) fn read(disk: &dyn Disk, store: &StoreId, name: &str, origin: LogPosition) -> Option<Restored> {
+    let bytes = read_whole(disk, name).ok()?;
+    let header = bytes.get(..HEADER)?;
+    let ours = &header[..8] == MAGIC && header[8..10] == VERSION.to_le_bytes() && header[10..] == *store;
+    if !ours {
+        return None;
+    }
+    let mut restored = Restored::nothing(origin);
+    let mut rest = &bytes[HEADER..];
+    loop {
+        let (length, tail) = rest.split_first_chunk::<4>()?;
+        let (crc, tail) = tail.split_first_chunk::<4>()?;
+        let (body, tail) = tail.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        if crc32c::crc32c(body) != u32::from_le_bytes(*crc) {
+            return None;
+        }
+        rest = tail;
+        match postcard::from_bytes::<Chunk>(body).ok()? {
+            Chunk::From(sequence, start, end, hash) => {
+                let (start, end) = (Locator::new(start), Locator::new(end));
+                restored.from = LogPosition { sequence, start, end, hash };
+                restored.published.log = restored.from;
+            }
+            Chunk::Book(saved) => restore_book(&mut restored, *saved)?,
+            Chunk::Accounts { stamp, book, first, rows } => {
+                restored.account_stamps.insert((book, first.0 / ACCOUNTS), stamp);
+                restore_accounts(&mut restored.published, book, rows)?;
+            }
+            Chunk::Pairs { stamp, segment, pairs } => {
+                let pairs = pairs.into_iter().map(|(hash, at)| (hash, Locator::new(at))).collect();
+                restored.pairs = (segment, stamp, pairs);
+            }
+            Chunk::End => return rest.is_empty().then_some(restored),
+        }
+    }
+}
+
+fn restore_book(restored: &mut Restored, saved: SavedBook) -> Option<()> {
+    restored.stamps.insert(saved.no, saved.stamp);
+    let tables = &mut restored.published.tables;
+    let book = tables.state.book_mut(saved.no);
+    book.root = saved.root;
+    book.head = saved.head;
+    for client in saved.clients {
+        book.client_list.push(client.id);
+        book.clients.put(client.id, Some(client));
+    }
+    for customer in saved.customers {
+        book.customer_list.push(customer.id);
+        book.numbers.put(customer.number, Some(customer.id));
+        book.customers.put(customer.id, Some(customer));
+    }
+    for key in saved.api_keys {
+        book.api_key_list.push(key.id);
+        book.api_keys.put(key.id, Some(key));
+    }
+    for asset in saved.assets {
+        book.put_asset(Asset::clone(&asset));
+    }
+    for rate in saved.rates {
+        book.put_rate(RateRow::clone(&rate));
+    }
+    for (place, no) in saved.primaries {
+        book.primaries.put(place, Some(no));
+    }
+    for hold in saved.holds {
+        book.put_hold(Hold::clone(&hold));
+    }
+    tables.tips.insert(saved.no, Tip { chain: saved.chain.restore()?, digest: saved.digest });
+    Some(())
+}
+
+fn restore_accounts(
+    published: &mut Published,
+    no: BookNo,
+    rows: Vec<(Arc<Account>, Vec<SavedBalance>)>,
+) -> Option<()> {
+    for (account, balances) in rows {
+        let account_no = account.no;
+        let book = published.tables.state.book_mut(no);
+        book.put_account(account);
+        for saved in balances {
+            let key = (no, (account_no, saved.asset));
+            published.tables.chains.insert(key, saved.chain.restore()?);
+            if !saved.deviations.is_empty() {
+                published.deviations.insert(key, Deviations::from_entries(saved.deviations));
+            }
+            let book = published.tables.state.book_mut(no);
+            book.slots.get_mut(&account_no)?.put_balance(saved.asset, saved.balance);
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,370 @@
+//! The writer: one thread that decides. It gathers what waits, reserves the worst case of it on the disk, decides each
+//! command on its own tables, which run ahead of what is durable, and hands the frame to the committer. The next batch
+//! is decided while the last is being synced.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ledger::{
+    Action, BookNo, Command, Decision, Micros, Record, RowKey, State, TransactionId, decide, encode,
+};
+use smallvec::SmallVec;
+use store::gather::{Inbox, Reply};
+use store::{Outcome, StoreError};
+use tokio::sync::mpsc;
+
+use crate::find::{Source, corrupt, find_row, forget_row, read_payload};
+use crate::index::Hasher;
+use crate::log::frame::{FRAME_HEADER, RECORD_OVERHEAD};
+use crate::log::{FrameBuf, FrameStart, KeyTable, Log, LogError, LogReader, Locator, Planner};
+use crate::payload::{Links, put_links};
+use crate::tables::Tables;
+
+/// About how many commands share a frame.
+const BATCH_COMMANDS: usize = 16_384;
+/// How far ahead of the store's clock a stamp may be, in µs.
+const AHEAD: i64 = 5_000_000;
+
+/// A record on its way to the disk.
+pub(crate) struct Item {
+    pub(crate) at: Locator,
+    pub(crate) record: Arc<Record>,
+    pub(crate) digest: [u8; 32],
+    pub(crate) unique: SmallVec<[u64; 2]>,
+    /// Each with the record before that has it.
+    pub(crate) repeats: SmallVec<[(u64, Option<Locator>); 1]>,
+}
+
+/// A decided batch.
+pub(crate) struct Batch {
+    pub(crate) number: u64,
+    /// Where its frame begins; `None` when nothing of it is recorded.
+    pub(crate) start: Option<FrameStart>,
+    pub(crate) frame: FrameBuf,
+    pub(crate) time: Micros,
+    pub(crate) items: Vec<Item>,
+    pub(crate) replies: Vec<(Reply, Vec<Result<Outcome, StoreError>>)>,
+}
+
+/// What was decided and is not published yet.
+#[derive(Default)]
+struct InFlight {
+    batches: VecDeque<(u64, Vec<(Locator, SmallVec<[u64; 2]>, SmallVec<[u64; 1]>)>)>,
+    records: HashMap<Locator, (Arc<Record>, Links)>,
+    unique: HashMap<u64, SmallVec<[Locator; 1]>>,
+    repeats: HashMap<u64, Locator>,
+}
+
+impl InFlight {
+    fn put(&mut self, batch: u64, item: &Item, links: Links) {
+        if self.batches.back().is_none_or(|(number, _)| *number != batch) {
+            self.batches.push_back((batch, Vec::new()));
+        }
+        self.records.insert(item.at, (Arc::clone(&item.record), links));
+        for hash in &item.unique {
+            self.unique.entry(*hash).or_default().push(item.at);
+        }
+        for (hash, _) in &item.repeats {
+            self.repeats.insert(*hash, item.at);
+        }
+        let repeats = item.repeats.iter().map(|(hash, _)| *hash).collect();
+        if let Some((_, items)) = self.batches.back_mut() {
+            items.push((item.at, item.unique.clone(), repeats));
+        }
+    }
+
+    /// Forgets what is published by now: the key table has it.
+    fn prune(&mut self, published: u64) {
+        while self.batches.front().is_some_and(|(number, _)| *number <= published) {
+            for (at, unique, repeats) in self.batches.pop_front().into_iter().flat_map(|(_, items)| items) {
+                self.records.remove(&at);
+                for hash in unique {
+                    if let Some(here) = self.unique.get_mut(&hash) {
+                        here.retain(|other| *other != at);
+                        if here.is_empty() {
+                            self.unique.remove(&hash);
+                        }
+                    }
+                }
+                for hash in repeats {
+                    if self.repeats.get(&hash) == Some(&at) {
+                        self.repeats.remove(&hash);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The writer's thread.
+pub(crate) struct Writer {
+    pub(crate) tables: Tables,
+    pub(crate) log: Arc<Log>,
+    pub(crate) reader: LogReader,
+    pub(crate) planner: Planner,
+    pub(crate) keys: Arc<KeyTable>,
+    pub(crate) hasher: Hasher,
+    pub(crate) clock: Arc<dyn Fn() -> Micros + Send + Sync>,
+    /// The last batch that is published.
+    pub(crate) published: Arc<AtomicU64>,
+    pub(crate) out: mpsc::Sender<Batch>,
+    /// Empty frames that come back to be used again.
+    pub(crate) spare: std::sync::mpsc::Receiver<FrameBuf>,
+    state: Work,
+}
+
+/// What the writer works with from batch to batch.
+#[derive(Default)]
+pub(crate) struct Work {
+    flight: InFlight,
+    number: u64,
+    canonical: Vec<u8>,
+    links: Vec<u8>,
+    /// The rows that were loaded for the command at hand.
+    loaded: Vec<RowKey>,
+}
+
+/// The batch that is being decided.
+struct Open {
+    start: FrameStart,
+    frame: FrameBuf,
+    /// How long the frame may become.
+    room: u64,
+    items: Vec<Item>,
+}
+
+impl Writer {
+    #[allow(clippy::too_many_arguments, reason = "the parts of one thread, put together in one place")]
+    pub(crate) fn new(
+        tables: Tables,
+        log: Arc<Log>,
+        keys: Arc<KeyTable>,
+        hasher: Hasher,
+        clock: Arc<dyn Fn() -> Micros + Send + Sync>,
+        published: Arc<AtomicU64>,
+        out: mpsc::Sender<Batch>,
+        spare: std::sync::mpsc::Receiver<FrameBuf>,
+    ) -> Self {
+        let (reader, planner) = (log.reader(), log.planner());
+        Self { tables, log, reader, planner, keys, hasher, clock, published, out, spare, state: Work::default() }
+    }
+
+    /// Decides until all submitters are gone or the committer stopped. Gives the planner back for the closing frame.
+    pub(crate) fn run(mut self, mut inbox: Inbox) -> Planner {
+        while let Some(submissions) = inbox.next_batch(BATCH_COMMANDS) {
+            self.state.flight.prune(self.published.load(Ordering::Acquire));
+            for batch in self.decide_batches(submissions.into_iter().map(|s| s.into_parts()).collect()) {
+                if self.out.blocking_send(batch).is_err() {
+                    return self.planner;
+                }
+            }
+        }
+        self.planner
+    }
+
+    /// One batch for all, or, when all don't fit into one frame, one for each submission.
+    fn decide_batches(&mut self, submissions: Vec<(Vec<Command>, Reply)>) -> Vec<Batch> {
+        let commands = submissions.iter().flat_map(|(commands, _)| commands);
+        let worst: u64 = commands.map(|command| worst_case(&self.tables.state, command)).sum();
+        if submissions.len() > 1 && worst > MAX_WORST {
+            return submissions.into_iter().flat_map(|one| self.decide_batches(vec![one])).collect();
+        }
+        vec![self.decide_batch(submissions, worst + FRAME_HEADER as u64)]
+    }
+
+    fn decide_batch(&mut self, submissions: Vec<(Vec<Command>, Reply)>, worst: u64) -> Batch {
+        self.state.number += 1;
+        let mut frame = self.spare.try_recv().unwrap_or_default();
+        frame.clear();
+        let time = (self.clock)();
+        let reserved = self.log.reserve(&mut self.planner, worst);
+        let start = reserved.and_then(|()| self.planner.start(worst));
+        let start = match start {
+            Ok(start) => start,
+            Err(error) => {
+                let error = no_room(&error);
+                let replies = submissions
+                    .into_iter()
+                    .map(|(commands, reply)| (reply, vec![Err(error.clone()); commands.len()]))
+                    .collect();
+                let number = self.state.number;
+                return Batch { number, start: None, frame, time, items: Vec::new(), replies };
+            }
+        };
+        let mut open = Open { start, frame, room: worst, items: Vec::new() };
+        let mut replies = Vec::with_capacity(submissions.len());
+        for (commands, reply) in submissions {
+            let answers = commands.into_iter().map(|command| self.take(&mut open, command, time)).collect();
+            replies.push((reply, answers));
+        }
+        let Open { start, frame, items, .. } = open;
+        let start = (!items.is_empty()).then_some(start);
+        if let Some(start) = start {
+            self.planner.advance(start, frame.frame_len());
+        }
+        Batch { number: self.state.number, start, frame, time, items, replies }
+    }
+
+    /// Takes one command: decides, and records what is new.
+    fn take(&mut self, open: &mut Open, command: Command, now: Micros) -> Result<Outcome, StoreError> {
+        if command.stamp > now.plus(AHEAD) {
+            return Err(StoreError::ClockAhead);
+        }
+        if self.tables.state.book(command.book).is_none() {
+            return Err(StoreError::NoSuchBook(command.book));
+        }
+        let (book, loaded) = (command.book, self.state.loaded.len());
+        let outcome = self.decide_loaded(open, command, now);
+        for row in self.state.loaded.split_off(loaded) {
+            forget_row(&mut self.tables.state, book, row);
+        }
+        outcome
+    }
+
+    fn decide_loaded(
+        &mut self,
+        open: &mut Open,
+        command: Command,
+        now: Micros,
+    ) -> Result<Outcome, StoreError> {
+        let book = command.book;
+        self.load(book, RowKey::Key(command.client, command.key))?;
+        for id in command.transaction_ids() {
+            self.load(book, RowKey::Transaction(id))?;
+        }
+        loop {
+            match decide(&self.tables.state, &command) {
+                Decision::Decided(decided) => {
+                    return self.record(open, decided.into_record(command)).map(Outcome::Recorded);
+                }
+                Decision::Replay(record) => return Ok(Outcome::Replayed(record)),
+                Decision::Conflict(position) => return Ok(Outcome::Conflict(position)),
+                Decision::Nothing => return Ok(Outcome::Nothing),
+                Decision::Need(rows) => {
+                    for row in rows {
+                        self.load(book, row)?;
+                    }
+                }
+                Decision::ExpireFirst(holds) => {
+                    for hold in holds {
+                        let expiry = Command::expiry(book, hold, command.stamp);
+                        self.take(open, expiry, now)?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Records what was decided. The room for it is made sure of before anything changes.
+    fn record(&mut self, open: &mut Open, record: Record) -> Result<Arc<Record>, StoreError> {
+        let record = Arc::new(record);
+        let at = open.start.record(open.frame.next_offset());
+        let unique = self.hasher.unique(&record);
+        let hashes = self.hasher.repeats(&record);
+        let repeats: SmallVec<[_; 1]> = hashes.into_iter().map(|hash| (hash, self.newest(hash))).collect();
+        let (book, balances) = self.tables.links(&record);
+        let links = Links { book, balances, repeats: repeats.iter().map(|(_, before)| *before).collect() };
+        let work = &mut self.state;
+        work.canonical.clear();
+        work.links.clear();
+        encode(&record, &mut work.canonical);
+        put_links(&mut work.links, at, &links);
+        let bytes = work.links.len() + work.canonical.len() + RECORD_OVERHEAD;
+        make_room(&self.log, &mut self.planner, open, bytes as u64)?;
+        open.frame.push_parts(&[&work.links, &work.canonical]);
+        let digest = self.tables.next_digest(record.book, &work.canonical);
+        self.tables.take(&record, at, digest, |_| false);
+        let item = Item { at, record: Arc::clone(&record), digest, unique, repeats };
+        work.flight.put(work.number, &item, links);
+        open.items.push(item);
+        Ok(record)
+    }
+
+    /// Loads a row for the command at hand.
+    fn load(&mut self, book: BookNo, row: RowKey) -> Result<(), StoreError> {
+        find_row(self, book, row)?.put(&mut self.tables.state, book);
+        self.state.loaded.push(row);
+        Ok(())
+    }
+}
+
+impl Source for Writer {
+    fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+
+    /// The newest record with a key that may repeat.
+    fn newest(&self, hash: u64) -> Option<Locator> {
+        let here = self.state.flight.repeats.get(&hash).copied();
+        here.or_else(|| self.keys.candidates(hash).into_iter().max())
+    }
+
+    fn candidates(&self, hash: u64) -> SmallVec<[Locator; 2]> {
+        let mut all = self.keys.candidates(hash);
+        all.extend(self.state.flight.unique.get(&hash).into_iter().flatten().copied());
+        all
+    }
+
+    fn read(&self, at: Locator) -> Result<(Arc<Record>, Links), StoreError> {
+        if let Some((record, links)) = self.state.flight.records.get(&at) {
+            return Ok((Arc::clone(record), links.clone()));
+        }
+        let payload = self.reader.read_record(at).map_err(|error| corrupt(&error))?;
+        read_payload(&payload, at, &self.tables.state, &self.hasher)
+    }
+}
+
+fn no_room(error: &LogError) -> StoreError {
+    match error {
+        LogError::NoSpace { .. } => StoreError::NoSpace,
+        LogError::Poisoned => StoreError::Closed("a write or sync failed before".into()),
+        LogError::FrameTooLarge { .. } => StoreError::Busy,
+        other => StoreError::Closed(other.to_string()),
+    }
+}
+
+/// Batches whose worst case is above this are split.
+const MAX_WORST: u64 = 32 << 20;
+
+/// Makes sure that the open frame takes `bytes` more where it is. What is not foreseen (holds that expire ahead, a
+/// reversal of many postings) grows into the rest of the segment; with none left, the next batch takes it.
+fn make_room(log: &Log, planner: &mut Planner, open: &mut Open, bytes: u64) -> Result<(), StoreError> {
+    let needed = open.frame.frame_len() + bytes;
+    if needed <= open.room {
+        return Ok(());
+    }
+    log.reserve(planner, needed).map_err(|error| no_room(&error))?;
+    match planner.start(needed) {
+        Ok(start) if start == open.start => {
+            open.room = needed;
+            Ok(())
+        }
+        _ => Err(StoreError::Busy),
+    }
+}
+
+/// The bytes that the record of this command will hardly exceed, with its links.
+fn worst_case(state: &State, command: &Command) -> u64 {
+    // A move: two accounts, an asset, an amount, eight counters and two limits of at most 19 bytes each, four links.
+    const MOVE: u64 = 300;
+    const HEAD: u64 = 256;
+    let moves_of = |hold: &TransactionId| {
+        let hold = state.book(command.book).and_then(|book| book.holds.peek(hold));
+        hold.map_or(1, |hold| hold.postings.len()) as u64
+    };
+    let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len() as u64 + 16);
+    let transaction = |t: &ledger::Transaction| {
+        let texts = text(&t.reference) + text(&t.notes.external_id) + text(&t.notes.metadata);
+        64 + texts + t.postings.len() as u64 * (MOVE + 80)
+    };
+    HEAD + match &command.action {
+        Action::Post(t) => transaction(t),
+        Action::PostBatch(all) => all.iter().map(transaction).sum(),
+        Action::Capture(capture) => moves_of(&capture.hold) * MOVE,
+        Action::Release(release) => moves_of(&release.hold) * MOVE,
+        Action::Expire { hold, .. } => moves_of(hold) * MOVE,
+        Action::Reverse(_) => MOVE,
+        register => ledger::encoded_len(register) as u64,
+    }
+}

@@ -1,0 +1,85 @@
+//! Gathering across requests: what arrives while a batch is on its way shares the next one.
+
+use ledger::Command;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Outcome, StoreError};
+
+/// What one request submitted, and where its answer goes.
+#[derive(Debug)]
+pub struct Submission {
+    /// The commands, in order.
+    pub commands: Vec<Command>,
+    reply: oneshot::Sender<Vec<Result<Outcome, StoreError>>>,
+}
+
+impl Submission {
+    /// The commands, and where the answer goes.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Command>, Reply) {
+        (self.commands, Reply(self.reply))
+    }
+}
+
+/// Where the answer of a submission goes.
+#[derive(Debug)]
+pub struct Reply(oneshot::Sender<Vec<Result<Outcome, StoreError>>>);
+
+impl Reply {
+    /// Answers. A caller that has gone is no error.
+    pub fn send(self, answers: Vec<Result<Outcome, StoreError>>) {
+        let _ = self.0.send(answers);
+    }
+}
+
+/// The side that submits.
+#[derive(Clone, Debug)]
+pub struct Submitter(mpsc::Sender<Submission>);
+
+impl Submitter {
+    /// Submits and waits for the answer. A full queue is [`StoreError::Busy`] at once.
+    pub async fn submit(&self, commands: Vec<Command>) -> Vec<Result<Outcome, StoreError>> {
+        let count = commands.len();
+        let all = |error: StoreError| vec![Err(error); count];
+        if count == 0 {
+            return Vec::new();
+        }
+        let (reply, answer) = oneshot::channel();
+        match self.0.try_send(Submission { commands, reply }) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => return all(StoreError::Busy),
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                return all(StoreError::Closed("it takes no commands any more".into()));
+            }
+        }
+        // Whoever drops the reply unanswered stopped in the middle.
+        answer.await.unwrap_or_else(|_| all(StoreError::UnknownFate))
+    }
+}
+
+/// The side that takes what was submitted.
+#[derive(Debug)]
+pub struct Inbox(mpsc::Receiver<Submission>);
+
+impl Inbox {
+    /// Waits for a submission, then takes those that wait too, up to about `commands` commands in all. `None` when all
+    /// submitters are gone, or the inbox was closed and is empty.
+    pub fn next_batch(&mut self, commands: usize) -> Option<Vec<Submission>> {
+        let first = self.0.blocking_recv()?;
+        let mut count = first.commands.len();
+        let mut batch = vec![first];
+        while count < commands {
+            let Ok(next) = self.0.try_recv() else { break };
+            count += next.commands.len();
+            batch.push(next);
+        }
+        Some(batch)
+    }
+}
+
+/// A queue of at most `waiting` submissions.
+#[must_use]
+pub fn queue(waiting: usize) -> (Submitter, Inbox) {
+    let (sender, receiver) = mpsc::channel(waiting);
+    (Submitter(sender), Inbox(receiver))
+}
