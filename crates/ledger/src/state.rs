@@ -341,6 +341,8 @@ pub struct Book {
     pub assets_by_no: Map<AssetNo, Arc<Asset>>,
     /// Rates by base and quote, the oldest `as_of` first, then the oldest position (where complete).
     pub rates: Map<(AssetName, AssetName), Vec<Arc<RateRow>>>,
+    /// All rates in order of recording (where complete).
+    pub rate_list: Vec<Arc<RateRow>>,
     /// What was recorded under idempotency keys.
     pub keys: Table<(Option<ClientId>, Key), Arc<Record>>,
     /// Transactions.
@@ -378,6 +380,7 @@ impl Book {
             assets: Table::new(standing),
             assets_by_no: Map::default(),
             rates: Map::default(),
+            rate_list: Vec::new(),
             keys: Table::new(everything),
             transactions: Table::new(everything),
             holds: Table::new(everything),
@@ -529,10 +532,12 @@ impl Book {
 
     /// Puts a rate in its place in the history.
     pub fn put_rate(&mut self, row: RateRow) {
+        let row = Arc::new(row);
+        self.rate_list.push(Arc::clone(&row));
         let history = self.rates.entry((row.rate.base, row.rate.quote)).or_default();
         let order = |row: &RateRow| (row.rate.as_of, row.position);
         let at = history.partition_point(|other| order(other) <= order(&row));
-        history.insert(at, Arc::new(row));
+        history.insert(at, row);
     }
 }
 

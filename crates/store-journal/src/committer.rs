@@ -32,13 +32,18 @@ pub(crate) struct Watchers {
 
 impl Watchers {
     pub(crate) fn new() -> Self {
-        Self { senders: Mutex::new(HashMap::new()) }
+        Self {
+            senders: Mutex::new(HashMap::new()),
+        }
     }
 
     /// The position of a book as it moves; it starts at 0, so look at the book after subscribing.
     pub(crate) fn watch(&self, book: BookNo) -> watch::Receiver<Position> {
         let mut senders = self.senders.lock();
-        senders.entry(book).or_insert_with(|| watch::channel(Position(0)).0).subscribe()
+        senders
+            .entry(book)
+            .or_insert_with(|| watch::channel(Position(0)).0)
+            .subscribe()
     }
 
     fn reached(&self, book: BookNo, position: Position) {
@@ -83,9 +88,10 @@ impl Committer {
 
     fn commit(&self, mut batch: Batch) -> Result<(), LogError> {
         if let Some(start) = batch.start {
-            let written = self.log.write_frame(start, FrameKind::Data, batch.time.0, &mut batch.frame).and_then(
-                |info| self.log.sync().map(|position| (info, position)),
-            );
+            let written = self
+                .log
+                .write_frame(start, FrameKind::Data, batch.time.0, &mut batch.frame)
+                .and_then(|info| self.log.sync().map(|position| (info, position)));
             let (info, position) = match written {
                 Ok(done) => done,
                 Err(error) => {

@@ -27,7 +27,10 @@ struct Block(Vec<(Micros, i128)>);
 
 impl Block {
     fn of(entries: &[Deviation]) -> Self {
-        let mut sorted: Vec<_> = entries.iter().map(|entry| (entry.effective_at, entry.settled)).collect();
+        let mut sorted: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.effective_at, entry.settled))
+            .collect();
         sorted.sort_unstable_by_key(|(at, _)| *at);
         let mut sum = 0i128;
         for (_, settled) in &mut sorted {
@@ -82,7 +85,9 @@ impl Deviations {
 
     /// The sum of what was recorded at or before `recorded` and counts at or before `effective`.
     fn sum(&self, recorded: Micros, effective: Micros) -> i128 {
-        let end = self.entries.partition_point(|entry| entry.recorded_at <= recorded);
+        let end = self
+            .entries
+            .partition_point(|entry| entry.recorded_at <= recorded);
         let mut at = 0;
         let mut sum = 0i128;
         // The largest whole blocks first, then smaller ones, then single entries.
@@ -93,7 +98,9 @@ impl Deviations {
                 at += size;
             }
         }
-        let rest = self.entries[at..end].iter().filter(|entry| entry.effective_at <= effective);
+        let rest = self.entries[at..end]
+            .iter()
+            .filter(|entry| entry.effective_at <= effective);
         sum + rest.map(|entry| entry.settled).sum::<i128>()
     }
 
@@ -102,7 +109,9 @@ impl Deviations {
         let base = recorded.min(effective);
         // Out with what was recorded by then but deviates, in with what counts by then whenever it was recorded. The
         // result is a difference of counters and fits; a step on the way may not, so the steps wrap.
-        settled.wrapping_sub(self.sum(base, Micros::MAX)).wrapping_add(self.sum(recorded, effective))
+        settled
+            .wrapping_sub(self.sum(base, Micros::MAX))
+            .wrapping_add(self.sum(recorded, effective))
     }
 }
 

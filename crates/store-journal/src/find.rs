@@ -29,7 +29,11 @@ pub(crate) trait Source {
     /// A record, and the one before it with a key that repeats.
     fn read_repeating(&self, at: Locator, hash: u64) -> Result<(Arc<Record>, Option<Locator>), StoreError> {
         let (record, links) = self.read(at)?;
-        let nth = self.hasher().repeats(&record).iter().position(|other| *other == hash);
+        let nth = self
+            .hasher()
+            .repeats(&record)
+            .iter()
+            .position(|other| *other == hash);
         let before = nth.and_then(|nth| links.repeats[nth]);
         Ok((record, before))
     }
@@ -111,7 +115,10 @@ pub(crate) fn posted_now(source: &impl Source, record: &Record, nth: usize) -> R
     let about = |other: &Record| {
         other.book == book && matches!(&other.action, Action::Reverse(reverse) if reverse.transaction == id)
     };
-    for reversal in said_of(source, source.hasher().reversal(book, id), about)?.iter().rev() {
+    for reversal in said_of(source, source.hasher().reversal(book, id), about)?
+        .iter()
+        .rev()
+    {
         ledger::posted_after(&mut posted, reversal);
     }
     Ok(posted)
@@ -130,11 +137,20 @@ pub(crate) fn find_hold(
 }
 
 /// The hold that the `nth` transaction of a record placed, as it stands; `None` when it placed none.
-pub(crate) fn hold_now(source: &impl Source, record: &Record, nth: usize) -> Result<Option<Hold>, StoreError> {
-    let Some(mut hold) = ledger::hold_placed(record, nth) else { return Ok(None) };
+pub(crate) fn hold_now(
+    source: &impl Source,
+    record: &Record,
+    nth: usize,
+) -> Result<Option<Hold>, StoreError> {
+    let Some(mut hold) = ledger::hold_placed(record, nth) else {
+        return Ok(None);
+    };
     let (book, id) = (record.book, hold.id);
     let about = |other: &Record| other.book == book && hold_of(other) == Some(id);
-    for change in said_of(source, source.hasher().hold_change(book, id), about)?.iter().rev() {
+    for change in said_of(source, source.hasher().hold_change(book, id), about)?
+        .iter()
+        .rev()
+    {
         ledger::hold_after(&mut hold, change);
     }
     Ok(Some(hold))
@@ -201,8 +217,16 @@ pub(crate) fn read_payload(
     let wrong = |what: &str| StoreError::Corrupt(format!("the record at {at}: {what}"));
     let (physical, canonical) = split(payload).ok_or_else(|| wrong("its links are cut short"))?;
     let record = decode(canonical, names).map_err(|error| wrong(&error.to_string()))?;
-    let links = take_links(physical, at, touched(&record).len(), hasher.repeats(&record).len());
-    Ok((Arc::new(record), links.ok_or_else(|| wrong("its links don't fit it"))?))
+    let links = take_links(
+        physical,
+        at,
+        touched(&record).len(),
+        hasher.repeats(&record).len(),
+    );
+    Ok((
+        Arc::new(record),
+        links.ok_or_else(|| wrong("its links don't fit it"))?,
+    ))
 }
 
 pub(crate) fn corrupt(error: &LogError) -> StoreError {

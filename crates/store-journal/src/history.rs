@@ -13,7 +13,7 @@ use store::{Direction, StoreError};
 use crate::find::{Source, corrupt, read_payload};
 use crate::index::Hasher;
 use crate::log::skew::{Links as ChainLinks, Visited, seek};
-use crate::log::{KeyTable, LogReader, Locator};
+use crate::log::{KeyTable, Locator, LogReader};
 use crate::payload::{BalanceKey, Links, touched};
 use crate::tables::Published;
 
@@ -33,14 +33,21 @@ impl Source for History<'_> {
     }
 
     fn candidates(&self, hash: u64) -> SmallVec<[Locator; 2]> {
-        self.keys.candidates(hash).into_iter().filter(|at| *at < self.end).collect()
+        self.keys
+            .candidates(hash)
+            .into_iter()
+            .filter(|at| *at < self.end)
+            .collect()
     }
 
     fn newest(&self, hash: u64) -> Option<Locator> {
         // The table may have one that is newer than this moment; the one before it is then found through it.
         let mut at = self.keys.candidates(hash).into_iter().max();
         while let Some(newer) = at.filter(|at| *at >= self.end) {
-            at = self.read_repeating(newer, hash).ok().and_then(|(_, before)| before);
+            at = self
+                .read_repeating(newer, hash)
+                .ok()
+                .and_then(|(_, before)| before);
         }
         at
     }
@@ -66,9 +73,17 @@ pub(crate) fn sides(record: &Record, account: AccountNo) -> Vec<Side> {
     for (nth, booked) in record.booked().iter().enumerate() {
         for (move_index, made) in booked.moves.iter().enumerate() {
             if made.from.no == account {
-                found.push(Side { nth, move_index, direction: Direction::Debit });
+                found.push(Side {
+                    nth,
+                    move_index,
+                    direction: Direction::Debit,
+                });
             } else if made.to.no == account {
-                found.push(Side { nth, move_index, direction: Direction::Credit });
+                found.push(Side {
+                    nth,
+                    move_index,
+                    direction: Direction::Credit,
+                });
             }
         }
     }
@@ -77,7 +92,11 @@ pub(crate) fn sides(record: &Record, account: AccountNo) -> Vec<Side> {
 
 /// The balance that a record left.
 pub(crate) fn last_entry(record: &Record, key: BalanceKey) -> Option<Entry> {
-    let moves = record.booked().iter().rev().flat_map(|booked| booked.moves.iter().rev());
+    let moves = record
+        .booked()
+        .iter()
+        .rev()
+        .flat_map(|booked| booked.moves.iter().rev());
     moves
         .filter(|made| made.asset.no == key.1)
         .find_map(|made| match key.0 {
@@ -118,7 +137,9 @@ impl History<'_> {
             let links = chain_of(&record, &links, key).ok_or_else(|| astray(at))?;
             Ok(Visited { entry: record, links })
         };
-        seek(newest, read, |record: &Arc<Record>| until.holds(record.position, record.recorded_at))
+        seek(newest, read, |record: &Arc<Record>| {
+            until.holds(record.position, record.recorded_at)
+        })
     }
 
     /// The newest record of a book, from `newest` back, that is old enough.
@@ -132,9 +153,14 @@ impl History<'_> {
             let (physical, canonical) = crate::payload::split(&payload).ok_or_else(|| astray(at))?;
             let links = crate::payload::take_book_links(physical, at).ok_or_else(|| astray(at))?;
             let (_, position, recorded_at) = ledger::peek(canonical).map_err(|_| astray(at))?;
-            Ok(Visited { entry: (position, recorded_at), links })
+            Ok(Visited {
+                entry: (position, recorded_at),
+                links,
+            })
         };
-        let found = seek(newest, read, |(position, at): &(Position, Micros)| until.holds(*position, *at))?;
+        let found = seek(newest, read, |(position, at): &(Position, Micros)| {
+            until.holds(*position, *at)
+        })?;
         Ok(found.map(|(at, _)| at))
     }
 

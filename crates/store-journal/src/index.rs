@@ -36,8 +36,10 @@ pub(crate) struct Pairs {
 impl Pairs {
     /// Takes a record, newer than those before.
     pub(crate) fn take(&mut self, hasher: &Hasher, record: &Record, at: Locator) {
-        self.unique.extend(hasher.unique(record).into_iter().map(|hash| (hash, at)));
-        self.repeats.extend(hasher.repeats(record).into_iter().map(|hash| (hash, at)));
+        self.unique
+            .extend(hasher.unique(record).into_iter().map(|hash| (hash, at)));
+        self.repeats
+            .extend(hasher.repeats(record).into_iter().map(|hash| (hash, at)));
     }
 
     /// These and newer ones.
@@ -68,7 +70,9 @@ impl Hasher {
         hasher.update(b"saldo key table");
         hasher.update(store);
         let seed = hasher.finalize();
-        Self { seed: u64::from_le_bytes(seed.as_bytes()[..8].try_into().expect("eight bytes")) }
+        Self {
+            seed: u64::from_le_bytes(seed.as_bytes()[..8].try_into().expect("eight bytes")),
+        }
     }
 
     fn hash(&self, space: Space, book: ledger::BookNo, bytes: &[u8]) -> u64 {

@@ -11,7 +11,8 @@ use crate::index::{Hasher, Pairs};
 use crate::log::disk::{read_whole, write_whole};
 use crate::log::run::{load_run, write_run};
 use crate::log::{
-    Disk, DiskError, FrameView, KeyTable, Locator, Log, LogError, LogOptions, LogPosition, RealDisk, Recovery, Span, StoreId,
+    Disk, DiskError, FrameView, KeyTable, Locator, Log, LogError, LogOptions, LogPosition, RealDisk,
+    Recovery, Span, StoreId,
 };
 use crate::payload::split;
 use crate::snapshot::{self, Restored};
@@ -40,7 +41,13 @@ impl Options {
     #[must_use]
     pub fn new(clock: Arc<dyn Fn() -> Micros + Send + Sync>) -> Self {
         let on_fatal = Arc::new(|_: &str| std::process::abort());
-        Self { log: LogOptions::default(), clock, on_fatal, snapshot_every: 1 << 30, queue: 65_536 }
+        Self {
+            log: LogOptions::default(),
+            clock,
+            on_fatal,
+            snapshot_every: 1 << 30,
+            queue: 65_536,
+        }
     }
 }
 
@@ -119,7 +126,9 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Resu
     let (store, origin) = Log::identify(&**disk).map_err(not_found)?;
     let hasher = Hasher::new(&store);
     let names = snapshot::list(&**disk)?;
-    let restored = names.iter().find_map(|name| snapshot::read(&**disk, &store, name, origin));
+    let restored = names
+        .iter()
+        .find_map(|name| snapshot::read(&**disk, &store, name, origin));
     let (log, recovery, replay) = match restored {
         Some(restored) => match replay(disk, options, &hasher, Replay::new(restored)) {
             // Disposable: a snapshot of a frame that the log does not have gives way to the whole journal.
@@ -129,7 +138,12 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Resu
         None => replay_all(disk, options, &hasher, origin),
     }
     .map_err(OpenError::Log)?;
-    let Replay { restored, mut pairs, covered_from, .. } = replay;
+    let Replay {
+        restored,
+        mut pairs,
+        covered_from,
+        ..
+    } = replay;
     let mut published = restored.published;
     published.log = recovery.position;
     let spans = log.reader().segments();
@@ -163,7 +177,15 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Resu
         let cause = std::io::Error::other("it must have 32 bytes; restore it from a backup");
         DiskError::from_io("reading", SIGNING_KEY, cause)
     })?;
-    Ok(Opened { log, published, keys, hasher, unsealed: (last.number, unsealed), signing_key, recovery })
+    Ok(Opened {
+        log,
+        published,
+        keys,
+        hasher,
+        unsealed: (last.number, unsealed),
+        signing_key,
+        recovery,
+    })
 }
 
 /// The pairs of a segment, from its records.
@@ -172,8 +194,9 @@ fn scan(log: &Log, segment: u32, tables: &Tables, hasher: &Hasher) -> Result<Pai
     let mut frames = log.reader().scan_segment(segment).map_err(OpenError::Log)?;
     while let Some(frame) = frames.next_frame().map_err(OpenError::Log)? {
         for (at, payload) in frame.records() {
-            let (record, _) = read_payload(payload, at, &tables.state, hasher)
-                .map_err(|error| OpenError::Log(LogError::damaged(segment, at.get(), None, error.to_string())))?;
+            let (record, _) = read_payload(payload, at, &tables.state, hasher).map_err(|error| {
+                OpenError::Log(LogError::damaged(segment, at.get(), None, error.to_string()))
+            })?;
             pairs.take(hasher, &record, at);
         }
     }
@@ -194,10 +217,24 @@ struct Replay {
 impl Replay {
     fn new(mut restored: Restored) -> Self {
         let unique = std::mem::take(&mut restored.pairs.2);
-        let saved = Pairs { unique, ..Pairs::default() };
-        let pairs = saved.unique.first().map(|(_, at)| *at).map(|at| (at, saved)).into_iter().collect();
+        let saved = Pairs {
+            unique,
+            ..Pairs::default()
+        };
+        let pairs = saved
+            .unique
+            .first()
+            .map(|(_, at)| *at)
+            .map(|at| (at, saved))
+            .into_iter()
+            .collect();
         let covered_from = restored.pairs.0;
-        Self { restored, pairs, covered_from, end: None }
+        Self {
+            restored,
+            pairs,
+            covered_from,
+            end: None,
+        }
     }
 
     fn take(&mut self, frame: &FrameView<'_>, hasher: &Hasher) -> Result<(), LogError> {
@@ -209,9 +246,15 @@ impl Replay {
         for (at, payload) in frame.records() {
             let wrong = |what: String| LogError::damaged(0, at.get(), Some(sequence), what);
             let state = &self.restored.published.tables.state;
-            let (record, _) = read_payload(payload, at, state, hasher).map_err(|error| wrong(error.to_string()))?;
+            let (record, _) =
+                read_payload(payload, at, state, hasher).map_err(|error| wrong(error.to_string()))?;
             if sequence > self.restored.pairs.1 {
-                self.pairs.iter_mut().last().expect("pushed above").1.take(hasher, &record, at);
+                self.pairs
+                    .iter_mut()
+                    .last()
+                    .expect("pushed above")
+                    .1
+                    .take(hasher, &record, at);
             }
             if self.restored.has_book(record.book, sequence) {
                 continue;
@@ -223,7 +266,9 @@ impl Replay {
                 .into_iter()
                 .map(|(account, _)| (account, self.restored.has_account(book, account, sequence)))
                 .collect();
-            self.restored.published.take(&record, at, digest, |no| known.get(&no).copied().unwrap_or(false));
+            self.restored
+                .published
+                .take(&record, at, digest, |no| known.get(&no).copied().unwrap_or(false));
         }
         Ok(())
     }
@@ -236,8 +281,9 @@ fn replay(
     mut replay: Replay,
 ) -> Result<(Log, Recovery, Replay), LogError> {
     let from = replay.restored.from;
-    let (log, recovery) =
-        Log::open_with(Arc::clone(disk), options.log, Some(from), |frame| replay.take(&frame, hasher))?;
+    let (log, recovery) = Log::open_with(Arc::clone(disk), options.log, Some(from), |frame| {
+        replay.take(&frame, hasher)
+    })?;
     Ok((log, recovery, replay))
 }
 

@@ -36,7 +36,11 @@ pub(crate) fn touched(record: &Record) -> SmallVec<[BalanceKey; 2]> {
     let mut seen = HashSet::new();
     for made in record.booked().iter().flat_map(|booked| &booked.moves) {
         for key in [(made.from.no, made.asset.no), (made.to.no, made.asset.no)] {
-            let known = if keys.len() <= FEW { keys.contains(&key) } else { seen.contains(&key) };
+            let known = if keys.len() <= FEW {
+                keys.contains(&key)
+            } else {
+                seen.contains(&key)
+            };
             if !known {
                 keys.push(key);
                 if keys.len() == FEW + 1 {
@@ -102,22 +106,42 @@ pub(crate) fn split(payload: &[u8]) -> Option<(&[u8], &[u8])> {
 pub(crate) fn take_links(mut body: &[u8], own: Locator, balances: usize, repeats: usize) -> Option<Links> {
     let mut target = || {
         let distance = take_varint(&mut body)?;
-        Some(if distance == 0 { None } else { Some(Locator::new(own.get().checked_sub(distance)?)) })
+        Some(if distance == 0 {
+            None
+        } else {
+            Some(Locator::new(own.get().checked_sub(distance)?))
+        })
     };
-    let mut chain = || Some(skew::Links { prev: target()?, jump: target()? });
+    let mut chain = || {
+        Some(skew::Links {
+            prev: target()?,
+            jump: target()?,
+        })
+    };
     let book = chain()?;
     let balances = (0..balances).map(|_| chain()).collect::<Option<_>>()?;
     let repeats = (0..repeats).map(|_| target()).collect::<Option<_>>()?;
-    body.is_empty().then_some(Links { book, balances, repeats })
+    body.is_empty().then_some(Links {
+        book,
+        balances,
+        repeats,
+    })
 }
 
 /// The book's chain alone.
 pub(crate) fn take_book_links(mut body: &[u8], own: Locator) -> Option<skew::Links<Locator>> {
     let mut target = || {
         let distance = take_varint(&mut body)?;
-        Some(if distance == 0 { None } else { Some(Locator::new(own.get().checked_sub(distance)?)) })
+        Some(if distance == 0 {
+            None
+        } else {
+            Some(Locator::new(own.get().checked_sub(distance)?))
+        })
     };
-    Some(skew::Links { prev: target()?, jump: target()? })
+    Some(skew::Links {
+        prev: target()?,
+        jump: target()?,
+    })
 }
 
 #[cfg(test)]
@@ -129,8 +153,21 @@ mod tests {
         let at = |n: u64| Some(Locator::new(n));
         let own = Locator::new(1 << 40);
         let links = Links {
-            book: skew::Links { prev: at((1 << 40) - 1), jump: at(64) },
-            balances: [skew::Links { prev: None, jump: None }, skew::Links { prev: at(100), jump: at(99) }].into(),
+            book: skew::Links {
+                prev: at((1 << 40) - 1),
+                jump: at(64),
+            },
+            balances: [
+                skew::Links {
+                    prev: None,
+                    jump: None,
+                },
+                skew::Links {
+                    prev: at(100),
+                    jump: at(99),
+                },
+            ]
+            .into(),
             repeats: [at(7), None].into_iter().collect(),
         };
         let mut payload = Vec::new();
@@ -142,7 +179,11 @@ mod tests {
         assert_eq!(take_links(body, own, 1, 2), None);
         assert_eq!(take_book_links(body, own), Some(links.book));
         for cut in 0..payload.len() - b"canonical".len() {
-            assert!(split(&payload[..cut]).and_then(|(body, _)| take_links(body, own, 2, 2)).is_none());
+            assert!(
+                split(&payload[..cut])
+                    .and_then(|(body, _)| take_links(body, own, 2, 2))
+                    .is_none()
+            );
         }
     }
 }

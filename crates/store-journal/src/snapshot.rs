@@ -11,8 +11,8 @@
 use std::sync::Arc;
 
 use ledger::{
-    Account, AccountNo, ApiKey, Asset, AssetNo, Balance, Book, BookNo, Client, ClientId, Customer, Head, Hold, Owner,
-    Purpose, RateRow,
+    Account, AccountNo, ApiKey, Asset, AssetNo, Balance, Book, BookNo, Client, ClientId, Customer, Head,
+    Hold, Owner, Purpose, RateRow,
 };
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::committer::Unsealed;
 use crate::effective::{Deviation, Deviations};
 use crate::log::disk::{Beside, read_whole};
 use crate::log::skew::Roots;
-use crate::log::{Disk, DiskError, LogPosition, Locator, StoreId};
+use crate::log::{Disk, DiskError, Locator, LogPosition, StoreId};
 use crate::tables::{Published, Tip};
 
 const MAGIC: &[u8; 8] = b"SALDOSNP";
@@ -42,7 +42,10 @@ struct SavedRoots {
 
 impl SavedRoots {
     fn of(roots: &Roots<Locator>) -> Self {
-        Self { count: roots.count(), links: roots.links().iter().map(|at| at.get()).collect() }
+        Self {
+            count: roots.count(),
+            links: roots.links().iter().map(|at| at.get()).collect(),
+        }
     }
 
     fn restore(&self) -> Option<Roots<Locator>> {
@@ -81,9 +84,18 @@ enum Chunk {
     /// Where replaying begins: the frame of the oldest chunk (sequence, start, end, hash).
     From(u64, u64, u64, [u8; 16]),
     Book(Box<SavedBook>),
-    Accounts { stamp: u64, book: BookNo, first: AccountNo, rows: Vec<(Arc<Account>, Vec<SavedBalance>)> },
+    Accounts {
+        stamp: u64,
+        book: BookNo,
+        first: AccountNo,
+        rows: Vec<(Arc<Account>, Vec<SavedBalance>)>,
+    },
     /// The pairs of the segment that was being filled, up to the stamp.
-    Pairs { stamp: u64, segment: u32, pairs: Vec<(u64, u64)> },
+    Pairs {
+        stamp: u64,
+        segment: u32,
+        pairs: Vec<(u64, u64)>,
+    },
     End,
 }
 
@@ -103,7 +115,11 @@ impl Restored {
         let (tables, deviations) = (crate::tables::Tables::new(), ledger::Map::default());
         Self {
             from: origin,
-            published: Published { tables, deviations, log: origin },
+            published: Published {
+                tables,
+                deviations,
+                log: origin,
+            },
             stamps: Default::default(),
             account_stamps: Default::default(),
             pairs: (0, 0, Vec::new()),
@@ -117,7 +133,9 @@ impl Restored {
 
     /// Whether the account's balances already have the frame.
     pub(crate) fn has_account(&self, book: BookNo, account: AccountNo, sequence: u64) -> bool {
-        self.account_stamps.get(&(book, account.0 / ACCOUNTS)).is_some_and(|stamp| sequence <= *stamp)
+        self.account_stamps
+            .get(&(book, account.0 / ACCOUNTS))
+            .is_some_and(|stamp| sequence <= *stamp)
     }
 }
 
@@ -146,7 +164,11 @@ fn name_of(sequence: u64) -> String {
 
 /// The snapshots of a store, the newest first.
 pub(crate) fn list(disk: &dyn Disk) -> Result<Vec<String>, DiskError> {
-    let mut names: Vec<_> = disk.list()?.into_iter().filter(|name| name.ends_with(ENDING)).collect();
+    let mut names: Vec<_> = disk
+        .list()?
+        .into_iter()
+        .filter(|name| name.ends_with(ENDING))
+        .collect();
     names.sort_unstable_by(|a, b| b.cmp(a));
     Ok(names)
 }
@@ -168,13 +190,23 @@ pub(crate) fn write(
     let mut header = MAGIC.to_vec();
     header.extend_from_slice(&VERSION.to_le_bytes());
     header.extend_from_slice(store);
-    let mut sink = Sink { file: Beside::create(disk, &name)?, bytes: Vec::new() };
+    let mut sink = Sink {
+        file: Beside::create(disk, &name)?,
+        bytes: Vec::new(),
+    };
     sink.file.write(&header)?;
-    sink.put(&Chunk::From(from.sequence, from.start.get(), from.end.get(), from.hash))?;
+    sink.put(&Chunk::From(
+        from.sequence,
+        from.start.get(),
+        from.end.get(),
+        from.hash,
+    ))?;
     for no in books {
         let (book, accounts) = {
             let published = published.read();
-            let Some(book) = published.tables.state.book(no) else { continue };
+            let Some(book) = published.tables.state.book(no) else {
+                continue;
+            };
             (save_book(&published, book), book.head.accounts)
         };
         sink.put(&Chunk::Book(Box::new(book)))?;
@@ -187,7 +219,11 @@ pub(crate) fn write(
         let unsealed = unsealed.lock();
         let pairs = unsealed.pairs.clone().into_vec();
         let pairs = pairs.into_iter().map(|(hash, at)| (hash, at.get())).collect();
-        Chunk::Pairs { stamp: unsealed.sequence, segment: unsealed.segment, pairs }
+        Chunk::Pairs {
+            stamp: unsealed.sequence,
+            segment: unsealed.segment,
+            pairs,
+        }
     };
     sink.put(&pairs)?;
     sink.put(&Chunk::End)?;
@@ -200,17 +236,29 @@ pub(crate) fn write(
 
 fn save_book(published: &Published, book: &Book) -> SavedBook {
     let tip = published.tables.tips.get(&book.no).cloned().unwrap_or_default();
-    let rows = |ids: &[ClientId]| ids.iter().filter_map(|id| book.clients.peek(id).cloned()).collect();
+    let rows = |ids: &[ClientId]| {
+        ids.iter()
+            .filter_map(|id| book.clients.peek(id).cloned())
+            .collect()
+    };
     SavedBook {
         stamp: published.log.sequence,
         no: book.no,
         root: book.root,
         head: book.head,
         clients: rows(&book.client_list),
-        customers: book.customer_list.iter().filter_map(|id| book.customers.peek(id).cloned()).collect(),
-        api_keys: book.api_key_list.iter().filter_map(|id| book.api_keys.peek(id).cloned()).collect(),
+        customers: book
+            .customer_list
+            .iter()
+            .filter_map(|id| book.customers.peek(id).cloned())
+            .collect(),
+        api_keys: book
+            .api_key_list
+            .iter()
+            .filter_map(|id| book.api_keys.peek(id).cloned())
+            .collect(),
         assets: book.assets.iter().map(|(_, asset)| Arc::clone(asset)).collect(),
-        rates: book.rates.values().flatten().cloned().collect(),
+        rates: book.rate_list.clone(),
         primaries: book.primaries.iter().map(|(place, no)| (*place, *no)).collect(),
         holds: book.holds.iter().map(|(_, hold)| Arc::clone(hold)).collect(),
         chain: SavedRoots::of(&tip.chain),
@@ -220,9 +268,9 @@ fn save_book(published: &Published, book: &Book) -> SavedBook {
 
 fn save_accounts(published: &Published, book: BookNo, first: AccountNo) -> Chunk {
     let rows = published.tables.state.book(book);
-    let slots = rows.into_iter().flat_map(|book| {
-        (first.0..first.0 + ACCOUNTS).map_while(|no| book.slots.get(&AccountNo(no)))
-    });
+    let slots = rows
+        .into_iter()
+        .flat_map(|book| (first.0..first.0 + ACCOUNTS).map_while(|no| book.slots.get(&AccountNo(no))));
     let rows = slots
         .map(|slot| {
             let balances = slot.balances.iter().map(|(asset, balance)| {
@@ -239,7 +287,12 @@ fn save_accounts(published: &Published, book: BookNo, first: AccountNo) -> Chunk
             (Arc::clone(&slot.account), balances.collect())
         })
         .collect();
-    Chunk::Accounts { stamp: published.log.sequence, book, first, rows }
+    Chunk::Accounts {
+        stamp: published.log.sequence,
+        book,
+        first,
+        rows,
+    }
 }
 
 /// Reads a snapshot back. `None` when it is not whole: then an older one, or the whole journal, serves.
@@ -263,16 +316,33 @@ pub(crate) fn read(disk: &dyn Disk, store: &StoreId, name: &str, origin: LogPosi
         match postcard::from_bytes::<Chunk>(body).ok()? {
             Chunk::From(sequence, start, end, hash) => {
                 let (start, end) = (Locator::new(start), Locator::new(end));
-                restored.from = LogPosition { sequence, start, end, hash };
+                restored.from = LogPosition {
+                    sequence,
+                    start,
+                    end,
+                    hash,
+                };
                 restored.published.log = restored.from;
             }
             Chunk::Book(saved) => restore_book(&mut restored, *saved)?,
-            Chunk::Accounts { stamp, book, first, rows } => {
+            Chunk::Accounts {
+                stamp,
+                book,
+                first,
+                rows,
+            } => {
                 restored.account_stamps.insert((book, first.0 / ACCOUNTS), stamp);
                 restore_accounts(&mut restored.published, book, rows)?;
             }
-            Chunk::Pairs { stamp, segment, pairs } => {
-                let pairs = pairs.into_iter().map(|(hash, at)| (hash, Locator::new(at))).collect();
+            Chunk::Pairs {
+                stamp,
+                segment,
+                pairs,
+            } => {
+                let pairs = pairs
+                    .into_iter()
+                    .map(|(hash, at)| (hash, Locator::new(at)))
+                    .collect();
                 restored.pairs = (segment, stamp, pairs);
             }
             Chunk::End => return rest.is_empty().then_some(restored),
@@ -311,7 +381,13 @@ fn restore_book(restored: &mut Restored, saved: SavedBook) -> Option<()> {
     for hold in saved.holds {
         book.put_hold(Hold::clone(&hold));
     }
-    tables.tips.insert(saved.no, Tip { chain: saved.chain.restore()?, digest: saved.digest });
+    tables.tips.insert(
+        saved.no,
+        Tip {
+            chain: saved.chain.restore()?,
+            digest: saved.digest,
+        },
+    );
     Some(())
 }
 
@@ -328,10 +404,14 @@ fn restore_accounts(
             let key = (no, (account_no, saved.asset));
             published.tables.chains.insert(key, saved.chain.restore()?);
             if !saved.deviations.is_empty() {
-                published.deviations.insert(key, Deviations::from_entries(saved.deviations));
+                published
+                    .deviations
+                    .insert(key, Deviations::from_entries(saved.deviations));
             }
             let book = published.tables.state.book_mut(no);
-            book.slots.get_mut(&account_no)?.put_balance(saved.asset, saved.balance);
+            book.slots
+                .get_mut(&account_no)?
+                .put_balance(saved.asset, saved.balance);
         }
     }
     Some(())

@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 
 use crate::committer::{Committer, Unsealed, Watchers};
 use crate::log::{Disk, Log, Planner, Recovery};
-use crate::reads::View;
 use crate::open::{OpenError, Opened, Options, open};
+use crate::reads::View;
 use crate::snapshot;
 use crate::tables::Published;
 use crate::writer::Writer;
@@ -57,15 +57,26 @@ impl JournalStore {
     /// # Errors
     /// There is none, another process has it, it is damaged, or the disk fails.
     pub fn open(disk: Arc<dyn Disk>, options: Options, place: &str) -> Result<Self, OpenError> {
-        let Opened { log, published, keys, hasher, unsealed, signing_key, recovery } =
-            open(&disk, &options, place)?;
+        let Opened {
+            log,
+            published,
+            keys,
+            hasher,
+            unsealed,
+            signing_key,
+            recovery,
+        } = open(&disk, &options, place)?;
         let log = Arc::new(log);
         let reader = log.reader();
         let keys = Arc::new(keys);
         let tables = published.tables.clone();
         let sequence = published.log.sequence;
         let published = Arc::new(RwLock::new(published));
-        let unsealed = Unsealed { segment: unsealed.0, pairs: unsealed.1, sequence };
+        let unsealed = Unsealed {
+            segment: unsealed.0,
+            pairs: unsealed.1,
+            sequence,
+        };
         let unsealed = Arc::new(Mutex::new(unsealed));
         let (watchers, failed) = (Arc::new(Watchers::new()), Arc::new(AtomicBool::new(false)));
         let (submitter, inbox) = queue(options.queue);
@@ -93,13 +104,24 @@ impl JournalStore {
             written: Arc::clone(&written),
         };
         let (clock, reading) = (Arc::clone(&options.clock), Arc::clone(&options.clock));
-        let writer =
-            Writer::new(tables, Arc::clone(&log), Arc::clone(&keys), hasher, clock, done, batches, spares);
+        let writer = Writer::new(
+            tables,
+            Arc::clone(&log),
+            Arc::clone(&keys),
+            hasher,
+            clock,
+            done,
+            batches,
+            spares,
+        );
         let stop = Arc::new(Stop::default());
         let snapshots = {
             let (stop, disk, store) = (Arc::clone(&stop), Arc::clone(&disk), log.store_id());
-            let (published, unsealed, every) =
-                (Arc::clone(&published), Arc::clone(&unsealed), options.snapshot_every);
+            let (published, unsealed, every) = (
+                Arc::clone(&published),
+                Arc::clone(&unsealed),
+                options.snapshot_every,
+            );
             move || snapshot_from_time_to_time(&stop, &*disk, &store, &published, &unsealed, &written, every)
         };
         let threads = Threads {
@@ -114,7 +136,13 @@ impl JournalStore {
             options,
         };
         Ok(Self {
-            view: View { published, keys, hasher, reader, clock: reading },
+            view: View {
+                published,
+                keys,
+                hasher,
+                reader,
+                clock: reading,
+            },
             signing_key,
             watchers,
             submitter: Mutex::new(Some(submitter)),
@@ -136,11 +164,16 @@ impl JournalStore {
     /// Takes nothing any more, finishes what waits, writes a snapshot and a closing frame. Blocks.
     pub(crate) fn close_now(&self) -> Result<(), StoreError> {
         self.submitter.lock().take();
-        let Some(threads) = self.threads.lock().take() else { return Ok(()) };
+        let Some(threads) = self.threads.lock().take() else {
+            return Ok(());
+        };
         let ended = |what: &str| StoreError::Closed(format!("{what} ended badly"));
         *threads.stop.stopped.lock() = true;
         threads.stop.changed.notify_all();
-        threads.snapshots.join().map_err(|_| ended("the snapshot thread"))?;
+        threads
+            .snapshots
+            .join()
+            .map_err(|_| ended("the snapshot thread"))?;
         let planner = threads.writer.join().map_err(|_| ended("the writer"))?;
         threads.committer.join().map_err(|_| ended("the committer"))?;
         if threads.failed.load(Ordering::Acquire) {
@@ -152,13 +185,23 @@ impl JournalStore {
         }
         let log = Arc::into_inner(threads.log).expect("its threads have ended");
         let closed = log.close(planner, (threads.options.clock)().0);
-        closed.map(|_| ()).map_err(|error| StoreError::Closed(error.to_string()))
+        closed
+            .map(|_| ())
+            .map_err(|error| StoreError::Closed(error.to_string()))
     }
 
     /// Waits until the book is at `position`.
     pub(crate) async fn reach_position(&self, book: BookNo, position: Position) -> Result<(), StoreError> {
         let mut watch = self.watchers.watch(book);
-        let reached = || self.view.published.read().tables.state.book(book).map_or(Position(0), |b| b.head.position);
+        let reached = || {
+            self.view
+                .published
+                .read()
+                .tables
+                .state
+                .book(book)
+                .map_or(Position(0), |b| b.head.position)
+        };
         let wait = async {
             while reached() < position {
                 if watch.changed().await.is_err() {
@@ -171,7 +214,10 @@ impl JournalStore {
         if in_time.is_ok() && reached >= position {
             Ok(())
         } else {
-            Err(StoreError::PositionNotReached { wanted: position, reached })
+            Err(StoreError::PositionNotReached {
+                wanted: position,
+                reached,
+            })
         }
     }
 }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::effective::{Deviation, Deviations};
 use crate::log::skew::{self, Roots};
-use crate::log::{LogPosition, Locator};
+use crate::log::{Locator, LogPosition};
 use crate::payload::{BalanceKey, touched};
 
 /// A balance in the whole store.
@@ -33,12 +33,22 @@ impl Tables {
     pub(crate) fn new() -> Self {
         let mut state = State::new(Completeness::Standing);
         state.book_mut(BookNo::OPERATOR);
-        Self { state, tips: Map::default(), chains: Map::default() }
+        Self {
+            state,
+            tips: Map::default(),
+            chains: Map::default(),
+        }
     }
 
     /// The links that the next record of the book is to carry, for the book and for the balances it touches.
-    pub(crate) fn links(&self, record: &Record) -> (skew::Links<Locator>, SmallVec<[skew::Links<Locator>; 2]>) {
-        let none = skew::Links { prev: None, jump: None };
+    pub(crate) fn links(
+        &self,
+        record: &Record,
+    ) -> (skew::Links<Locator>, SmallVec<[skew::Links<Locator>; 2]>) {
+        let none = skew::Links {
+            prev: None,
+            jump: None,
+        };
         let book = self.tips.get(&record.book).map_or(none, |tip| tip.chain.next());
         let balances = touched(record)
             .into_iter()
@@ -96,7 +106,10 @@ impl Published {
         self.tables.take(record, at, digest, &has);
         for (key, deviation) in deviations(record) {
             if !has(key.0) {
-                self.deviations.entry((record.book, key)).or_default().push(deviation);
+                self.deviations
+                    .entry((record.book, key))
+                    .or_default()
+                    .push(deviation);
             }
         }
     }
@@ -115,7 +128,14 @@ pub(crate) fn deviations(record: &Record) -> Vec<(BalanceKey, Deviation)> {
             let amount = made.post.signed();
             let sides = [(made.from.no, -amount), (made.to.no, amount)];
             found.extend(sides.map(|(account, settled)| {
-                ((account, made.asset.no), Deviation { recorded_at, effective_at, settled })
+                (
+                    (account, made.asset.no),
+                    Deviation {
+                        recorded_at,
+                        effective_at,
+                        settled,
+                    },
+                )
             }));
         }
     }

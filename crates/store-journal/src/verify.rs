@@ -80,12 +80,33 @@ pub fn verify(
 ) -> Result<Report, VerifyError> {
     let opened = open(disk, options, place)?;
     let reader = opened.log.reader();
-    let total = 2 * reader.segments().last().map_or(0, |_| reader.position().end.get());
-    let read = reader.verify_all(|so_far| progress(Progress { bytes: so_far.bytes, total }));
+    let total = 2 * reader
+        .segments()
+        .last()
+        .map_or(0, |_| reader.position().end.get());
+    let read = reader.verify_all(|so_far| {
+        progress(Progress {
+            bytes: so_far.bytes,
+            total,
+        })
+    });
     let read = read.map_err(VerifyError::Damaged)?;
-    let Opened { log: _log, published, keys, hasher, recovery, .. } = opened;
+    let Opened {
+        log: _log,
+        published,
+        keys,
+        hasher,
+        recovery,
+        ..
+    } = opened;
     let published = RwLock::new(published);
-    let mut check = Check { published: &published, keys: &keys, hasher, reader: &reader, tables: Tables::new() };
+    let mut check = Check {
+        published: &published,
+        keys: &keys,
+        hasher,
+        reader: &reader,
+        tables: Tables::new(),
+    };
     let mut frames = reader.scan(reader.origin()).map_err(VerifyError::Damaged)?;
     let mut deviating = ledger::Map::<_, Vec<_>>::default();
     while let Some(frame) = frames.next_frame().map_err(VerifyError::Damaged)? {
@@ -95,21 +116,42 @@ pub fn verify(
                 deviating.entry((record.book, key)).or_default().push(deviation);
             }
         }
-        progress(Progress { bytes: total / 2 + frame.end().get(), total });
+        progress(Progress {
+            bytes: total / 2 + frame.end().get(),
+            total,
+        });
     }
     let tables = check.tables;
     let published = published.into_inner();
     compare(&tables, &published)?;
     let same = deviating.len() == published.deviations.len()
-        && deviating.iter().all(|(key, all)| published.deviations.get(key).is_some_and(|d| d.entries() == all));
+        && deviating
+            .iter()
+            .all(|(key, all)| published.deviations.get(key).is_some_and(|d| d.entries() == all));
     if !same {
-        return Err(VerifyError::Derived { book: BookNo(0), what: "effective times are not what was recorded".into() });
+        return Err(VerifyError::Derived {
+            book: BookNo(0),
+            what: "effective times are not what was recorded".into(),
+        });
     }
-    let mut books: Vec<_> = tables.state.books().map(|book| (book.no, book.head.position)).collect();
+    let mut books: Vec<_> = tables
+        .state
+        .books()
+        .map(|book| (book.no, book.head.position))
+        .collect();
     books.sort_unstable();
     let digest = |no: &BookNo| tables.tips.get(no).map_or([0; 32], |tip| tip.digest);
-    let books = books.iter().map(|(no, position)| (*no, *position, digest(no))).collect();
-    Ok(Report { frames: read.frames, records: read.records, bytes: read.bytes, books, bytes_cut: recovery.bytes_cut })
+    let books = books
+        .iter()
+        .map(|(no, position)| (*no, *position, digest(no)))
+        .collect();
+    Ok(Report {
+        frames: read.frames,
+        records: read.records,
+        bytes: read.bytes,
+        books,
+        bytes_cut: recovery.bytes_cut,
+    })
 }
 
 struct Check<'a> {
@@ -126,7 +168,11 @@ impl Check<'_> {
         let (record, links) = read_payload(payload, at, &self.tables.state, &self.hasher)
             .map_err(|error| self.wrong(at, None, error.to_string()))?;
         let wrong = |what: &str| self.wrong(at, Some(&record), what.into());
-        let book = self.tables.state.book(record.book).ok_or_else(|| wrong("there is no such book yet"))?;
+        let book = self
+            .tables
+            .state
+            .book(record.book)
+            .ok_or_else(|| wrong("there is no such book yet"))?;
         if record.position != book.head.position.next() || record.recorded_at <= book.head.recorded_at {
             return Err(wrong("its position or time does not follow those before it"));
         }
@@ -138,7 +184,9 @@ impl Check<'_> {
         }
         // Of several with one key in the table only the newest may be known; the chain of links has the others.
         for (hash, before) in repeats.iter().zip(&links.repeats) {
-            if before.is_some_and(|before| before >= at) || self.keys.candidates(*hash).iter().max() < Some(&at) {
+            if before.is_some_and(|before| before >= at)
+                || self.keys.candidates(*hash).iter().max() < Some(&at)
+            {
                 return Err(wrong("the key table does not lead to it"));
             }
         }
@@ -150,7 +198,13 @@ impl Check<'_> {
         if record.rules == RULES {
             match self.decide_again(at, &record) {
                 Ok(again) if again == *record => {}
-                Ok(_) => return Err(self.wrong(at, Some(&record), "deciding it again gives another outcome".into())),
+                Ok(_) => {
+                    return Err(self.wrong(
+                        at,
+                        Some(&record),
+                        "deciding it again gives another outcome".into(),
+                    ));
+                }
                 Err(what) => return Err(self.wrong(at, Some(&record), what)),
             }
         }
@@ -162,8 +216,13 @@ impl Check<'_> {
     /// The record that the command gives on what came before.
     fn decide_again(&mut self, at: Locator, record: &Record) -> Result<Record, String> {
         let hasher = self.hasher;
-        let history =
-            History { published: self.published, keys: self.keys, hasher: &hasher, reader: self.reader, end: at };
+        let history = History {
+            published: self.published,
+            keys: self.keys,
+            hasher: &hasher,
+            reader: self.reader,
+            end: at,
+        };
         let command = Command {
             book: record.book,
             client: record.client,
@@ -178,7 +237,8 @@ impl Check<'_> {
                 Decision::Decided(decided) => break Ok(decided.into_record(command)),
                 Decision::Need(rows) => {
                     for row in rows {
-                        let found = find_row(&history, record.book, row).map_err(|error| error.to_string())?;
+                        let found =
+                            find_row(&history, record.book, row).map_err(|error| error.to_string())?;
                         found.put(&mut self.tables.state, record.book);
                         loaded.push(row);
                     }
@@ -193,13 +253,29 @@ impl Check<'_> {
     }
 
     fn wrong(&self, at: Locator, record: Option<&Record>, what: String) -> VerifyError {
-        let segment = self.reader.segments().into_iter().find(|span| (span.base..span.end()).contains(&at.get()));
+        let segment = self
+            .reader
+            .segments()
+            .into_iter()
+            .find(|span| (span.base..span.end()).contains(&at.get()));
         let place = segment.map_or_else(
             || at.to_string(),
-            |span| format!("{} byte {}", crate::log::segment::file_name(span.number), at.get() - span.base),
+            |span| {
+                format!(
+                    "{} byte {}",
+                    crate::log::segment::file_name(span.number),
+                    at.get() - span.base
+                )
+            },
         );
-        let (book, position) = record.map_or((BookNo(0), Position(0)), |record| (record.book, record.position));
-        VerifyError::Wrong { book, position, place, what }
+        let (book, position) =
+            record.map_or((BookNo(0), Position(0)), |record| (record.book, record.position));
+        VerifyError::Wrong {
+            book,
+            position,
+            place,
+            what,
+        }
     }
 }
 
@@ -208,8 +284,15 @@ fn compare(journal: &Tables, memory: &Published) -> Result<(), VerifyError> {
     let memory = &memory.tables;
     for book in journal.state.books() {
         let no = book.no;
-        let differs = |what: &str| Err(VerifyError::Derived { book: no, what: format!("{what} differ from the journal") });
-        let Some(other) = memory.state.book(no) else { return differs("the books in memory") };
+        let differs = |what: &str| {
+            Err(VerifyError::Derived {
+                book: no,
+                what: format!("{what} differ from the journal"),
+            })
+        };
+        let Some(other) = memory.state.book(no) else {
+            return differs("the books in memory");
+        };
         let tip = |tables: &Tables| tables.tips.get(&no).map(|tip| (tip.chain.clone(), tip.digest));
         if book.head != other.head || book.root != other.root || tip(journal) != tip(memory) {
             return differs("the head, chain or digest in memory");
@@ -221,6 +304,7 @@ fn compare(journal: &Tables, memory: &Published) -> Result<(), VerifyError> {
             && same(&book.account_nos, &other.account_nos)
             && same(&book.primaries, &other.primaries)
             && same(&book.assets, &other.assets)
+            && book.rate_list == other.rate_list
             && book.rates == other.rates
             && book.owned == other.owned
             && book.client_list == other.client_list
@@ -238,7 +322,9 @@ fn compare(journal: &Tables, memory: &Published) -> Result<(), VerifyError> {
         let same_slot = |(no, slot): (&ledger::AccountNo, &ledger::Slot)| {
             let other = other.slots.get(no);
             other.is_some_and(|other| {
-                let balance = |(asset, balance): &(ledger::AssetNo, ledger::Balance)| other.balance(*asset) == Some(balance);
+                let balance = |(asset, balance): &(ledger::AssetNo, ledger::Balance)| {
+                    other.balance(*asset) == Some(balance)
+                };
                 slot.account == other.account
                     && slot.balances.len() == other.balances.len()
                     && slot.balances.iter().all(balance)
@@ -249,7 +335,10 @@ fn compare(journal: &Tables, memory: &Published) -> Result<(), VerifyError> {
         }
     }
     if journal.chains != memory.chains || journal.state.books().count() != memory.state.books().count() {
-        return Err(VerifyError::Derived { book: BookNo(0), what: "links in memory differ from the journal".into() });
+        return Err(VerifyError::Derived {
+            book: BookNo(0),
+            what: "links in memory differ from the journal".into(),
+        });
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::find::{Source, corrupt, find_row, forget_row, read_payload};
 use crate::index::Hasher;
 use crate::log::frame::{FRAME_HEADER, RECORD_OVERHEAD};
-use crate::log::{FrameBuf, FrameStart, KeyTable, Log, LogError, LogReader, Locator, Planner};
+use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner};
 use crate::payload::{Links, put_links};
 use crate::tables::Tables;
 
@@ -76,7 +76,11 @@ impl InFlight {
 
     /// Forgets what is published by now: the key table has it.
     fn prune(&mut self, published: u64) {
-        while self.batches.front().is_some_and(|(number, _)| *number <= published) {
+        while self
+            .batches
+            .front()
+            .is_some_and(|(number, _)| *number <= published)
+        {
             for (at, unique, repeats) in self.batches.pop_front().into_iter().flat_map(|(_, items)| items) {
                 self.records.remove(&at);
                 for hash in unique {
@@ -135,7 +139,10 @@ struct Open {
 }
 
 impl Writer {
-    #[allow(clippy::too_many_arguments, reason = "the parts of one thread, put together in one place")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of one thread, put together in one place"
+    )]
     pub(crate) fn new(
         tables: Tables,
         log: Arc<Log>,
@@ -147,7 +154,19 @@ impl Writer {
         spare: std::sync::mpsc::Receiver<FrameBuf>,
     ) -> Self {
         let (reader, planner) = (log.reader(), log.planner());
-        Self { tables, log, reader, planner, keys, hasher, clock, published, out, spare, state: Work::default() }
+        Self {
+            tables,
+            log,
+            reader,
+            planner,
+            keys,
+            hasher,
+            clock,
+            published,
+            out,
+            spare,
+            state: Work::default(),
+        }
     }
 
     /// Decides until all submitters are gone or the committer stopped. Gives the planner back for the closing frame.
@@ -166,9 +185,14 @@ impl Writer {
     /// One batch for all, or, when all don't fit into one frame, one for each submission.
     fn decide_batches(&mut self, submissions: Vec<(Vec<Command>, Reply)>) -> Vec<Batch> {
         let commands = submissions.iter().flat_map(|(commands, _)| commands);
-        let worst: u64 = commands.map(|command| worst_case(&self.tables.state, command)).sum();
+        let worst: u64 = commands
+            .map(|command| worst_case(&self.tables.state, command))
+            .sum();
         if submissions.len() > 1 && worst > MAX_WORST {
-            return submissions.into_iter().flat_map(|one| self.decide_batches(vec![one])).collect();
+            return submissions
+                .into_iter()
+                .flat_map(|one| self.decide_batches(vec![one]))
+                .collect();
         }
         vec![self.decide_batch(submissions, worst + FRAME_HEADER as u64)]
     }
@@ -189,21 +213,45 @@ impl Writer {
                     .map(|(commands, reply)| (reply, vec![Err(error.clone()); commands.len()]))
                     .collect();
                 let number = self.state.number;
-                return Batch { number, start: None, frame, time, items: Vec::new(), replies };
+                return Batch {
+                    number,
+                    start: None,
+                    frame,
+                    time,
+                    items: Vec::new(),
+                    replies,
+                };
             }
         };
-        let mut open = Open { start, frame, room: worst, items: Vec::new() };
+        let mut open = Open {
+            start,
+            frame,
+            room: worst,
+            items: Vec::new(),
+        };
         let mut replies = Vec::with_capacity(submissions.len());
         for (commands, reply) in submissions {
-            let answers = commands.into_iter().map(|command| self.take(&mut open, command, time)).collect();
+            let answers = commands
+                .into_iter()
+                .map(|command| self.take(&mut open, command, time))
+                .collect();
             replies.push((reply, answers));
         }
-        let Open { start, frame, items, .. } = open;
+        let Open {
+            start, frame, items, ..
+        } = open;
         let start = (!items.is_empty()).then_some(start);
         if let Some(start) = start {
             self.planner.advance(start, frame.frame_len());
         }
-        Batch { number: self.state.number, start, frame, time, items, replies }
+        Batch {
+            number: self.state.number,
+            start,
+            frame,
+            time,
+            items,
+            replies,
+        }
     }
 
     /// Takes one command: decides, and records what is new.
@@ -236,7 +284,9 @@ impl Writer {
         loop {
             match decide(&self.tables.state, &command) {
                 Decision::Decided(decided) => {
-                    return self.record(open, decided.into_record(command)).map(Outcome::Recorded);
+                    return self
+                        .record(open, decided.into_record(command))
+                        .map(Outcome::Recorded);
                 }
                 Decision::Replay(record) => return Ok(Outcome::Replayed(record)),
                 Decision::Conflict(position) => return Ok(Outcome::Conflict(position)),
@@ -264,7 +314,11 @@ impl Writer {
         let hashes = self.hasher.repeats(&record);
         let repeats: SmallVec<[_; 1]> = hashes.into_iter().map(|hash| (hash, self.newest(hash))).collect();
         let (book, balances) = self.tables.links(&record);
-        let links = Links { book, balances, repeats: repeats.iter().map(|(_, before)| *before).collect() };
+        let links = Links {
+            book,
+            balances,
+            repeats: repeats.iter().map(|(_, before)| *before).collect(),
+        };
         let work = &mut self.state;
         work.canonical.clear();
         work.links.clear();
@@ -275,7 +329,13 @@ impl Writer {
         open.frame.push_parts(&[&work.links, &work.canonical]);
         let digest = self.tables.next_digest(record.book, &work.canonical);
         self.tables.take(&record, at, digest, |_| false);
-        let item = Item { at, record: Arc::clone(&record), digest, unique, repeats };
+        let item = Item {
+            at,
+            record: Arc::clone(&record),
+            digest,
+            unique,
+            repeats,
+        };
         work.flight.put(work.number, &item, links);
         open.items.push(item);
         Ok(record)

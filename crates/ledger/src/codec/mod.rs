@@ -133,7 +133,10 @@ pub fn peek(bytes: &[u8]) -> Result<(BookNo, Position, Micros), DecodeError> {
 #[must_use]
 pub fn encoded_len(action: &Action) -> usize {
     let mut body = Vec::new();
-    let mut w = Writer { body: &mut body, text: Vec::new() };
+    let mut w = Writer {
+        body: &mut body,
+        text: Vec::new(),
+    };
     action::put(&mut w, action, Form::Record { booked: false });
     w.text.len() + body.len()
 }

@@ -7,14 +7,14 @@ mod transactions;
 use std::sync::Arc;
 
 use ledger::{
-    Account, AccountId, ApiKeyId, AssetName, Book, BookNo, ClientId, Command, CustomerId, Micros, Position, Record, Slot,
-    TransactionId,
+    Account, AccountId, ApiKeyId, AssetName, Book, BookNo, ClientId, Command, CustomerId, Micros, Position,
+    Record, Slot, TransactionId,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
 use store::{
-    AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, AssetBalance, ClientAccounts, CustomerAccounts,
-    CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Page, Purposes, Stamped, Store, StoreError,
-    TransactionFilter, TransactionView, Viewer, visible,
+    AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, AssetBalance, ClientAccounts,
+    CustomerAccounts, CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Page, Purposes,
+    Stamped, Store, StoreError, TransactionFilter, TransactionView, Viewer, visible,
 };
 
 use crate::history::History;
@@ -66,8 +66,16 @@ struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     fn new(published: &'a Published, viewer: Viewer) -> Read<Self> {
-        let book = published.tables.state.book(viewer.book).ok_or(StoreError::NoSuchBook(viewer.book))?;
-        Ok(Self { published, book, viewer })
+        let book = published
+            .tables
+            .state
+            .book(viewer.book)
+            .ok_or(StoreError::NoSuchBook(viewer.book))?;
+        Ok(Self {
+            published,
+            book,
+            viewer,
+        })
     }
 
     fn sees(&self, client: ClientId) -> bool {
@@ -79,7 +87,10 @@ impl<'a> Seen<'a> {
     }
 
     fn stamped<T>(&self, value: T) -> Stamped<T> {
-        Stamped { value, position: self.position() }
+        Stamped {
+            value,
+            position: self.position(),
+        }
     }
 
     fn slot(&self, id: AccountId) -> Option<&'a Slot> {
@@ -89,9 +100,16 @@ impl<'a> Seen<'a> {
 
     /// Whether every account that a record's `nth` transaction moved is seen.
     fn sees_booked(&self, record: &Record, nth: usize) -> bool {
-        record.booked()[nth].moves.iter().flat_map(|made| [made.from.no, made.to.no]).all(|no| {
-            self.book.slots.get(&no).is_some_and(|slot| self.sees(slot.account.client))
-        })
+        record.booked()[nth]
+            .moves
+            .iter()
+            .flat_map(|made| [made.from.no, made.to.no])
+            .all(|no| {
+                self.book
+                    .slots
+                    .get(&no)
+                    .is_some_and(|slot| self.sees(slot.account.client))
+            })
     }
 
     fn asset(&self, no: ledger::AssetNo) -> Arc<ledger::Asset> {
@@ -117,7 +135,11 @@ impl<'a> Seen<'a> {
 
     fn account_with(&self, account: &Arc<Account>, balances: Vec<AssetBalance>) -> AccountBalances {
         let currency = account.currency.map(|no| self.asset(no));
-        AccountBalances { account: Arc::clone(account), currency, balances }
+        AccountBalances {
+            account: Arc::clone(account),
+            currency,
+            balances,
+        }
     }
 }
 
@@ -149,7 +171,11 @@ impl Store for JournalStore {
 
     fn position(&self, book: BookNo) -> Answer<'_, Position> {
         let published = self.view.published();
-        let book = published.tables.state.book(book).ok_or(StoreError::NoSuchBook(book));
+        let book = published
+            .tables
+            .state
+            .book(book)
+            .ok_or(StoreError::NoSuchBook(book));
         ready(book.map(|book| book.head.position))
     }
 
@@ -218,7 +244,12 @@ impl Store for JournalStore {
         blocking(move || view.account_then(viewer, id, as_of))
     }
 
-    fn accounts(&self, viewer: Viewer, filter: AccountFilter, page: Page) -> Answer<'_, Listed<AccountBalances>> {
+    fn accounts(
+        &self,
+        viewer: Viewer,
+        filter: AccountFilter,
+        page: Page,
+    ) -> Answer<'_, Listed<AccountBalances>> {
         ready(self.view.accounts(viewer, &filter, page))
     }
 
@@ -262,11 +293,7 @@ impl Store for JournalStore {
         blocking(move || view.entries(viewer, account, from, to, page))
     }
 
-    fn transaction(
-        &self,
-        viewer: Viewer,
-        id: TransactionId,
-    ) -> Answer<'_, Option<Stamped<TransactionView>>> {
+    fn transaction(&self, viewer: Viewer, id: TransactionId) -> Answer<'_, Option<Stamped<TransactionView>>> {
         let view = self.view.clone();
         blocking(move || view.transaction(viewer, id))
     }

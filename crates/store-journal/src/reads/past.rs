@@ -41,18 +41,31 @@ impl Seen<'_> {
             .iter()
             .map(|(asset, _)| {
                 let key = (self.book.no, (no, *asset));
-                let newest = self.published.tables.chains.get(&key).and_then(|chain| chain.newest());
+                let newest = self
+                    .published
+                    .tables
+                    .chains
+                    .get(&key)
+                    .and_then(|chain| chain.newest());
                 let correction = as_of.effective_at.and_then(|effective| {
                     let recorded = as_of.recorded_at.unwrap_or(Micros::MAX);
                     let deviations = self.published.deviations.get(&key)?;
                     Some(deviations.corrected(0, recorded, effective))
                 });
-                ChainThen { asset: self.asset(*asset), newest, correction: correction.unwrap_or(0) }
+                ChainThen {
+                    asset: self.asset(*asset),
+                    newest,
+                    correction: correction.unwrap_or(0),
+                }
             })
             .collect();
         chains.sort_unstable_by_key(|chain| chain.asset.no);
         let currency = slot.account.currency.map(|asset| self.asset(asset));
-        AccountThen { account: Arc::clone(&slot.account), currency, chains }
+        AccountThen {
+            account: Arc::clone(&slot.account),
+            currency,
+            chains,
+        }
     }
 
     /// The newest record of each of an account's balances.
@@ -60,7 +73,9 @@ impl Seen<'_> {
         let no = slot.account.no;
         let chain = |asset| self.published.tables.chains.get(&(self.book.no, (no, asset)));
         let chains = slot.balances.iter();
-        chains.filter_map(|(asset, _)| Some(((no, *asset), chain(*asset)?.newest()?))).collect()
+        chains
+            .filter_map(|(asset, _)| Some(((no, *asset), chain(*asset)?.newest()?)))
+            .collect()
     }
 }
 
@@ -85,9 +100,19 @@ impl History<'_> {
             if as_of.effective_at.is_some() {
                 counters = settled_alone(counters.settled().wrapping_add(chain.correction));
             }
-            balances.push(AssetBalance { asset: chain.asset, counters, credit, last, last_at });
+            balances.push(AssetBalance {
+                asset: chain.asset,
+                counters,
+                credit,
+                last,
+                last_at,
+            });
         }
-        Ok(AccountBalances { account: account.account, currency: account.currency, balances })
+        Ok(AccountBalances {
+            account: account.account,
+            currency: account.currency,
+            balances,
+        })
     }
 
     /// Moves each chain to its newest record that is old enough.
@@ -98,7 +123,10 @@ impl History<'_> {
     ) -> Read<Vec<(BalanceKey, Locator)>> {
         let mut found = Vec::with_capacity(chains.len());
         for (key, newest) in chains {
-            found.extend(self.seek_balance(Some(newest), key, until)?.map(|(at, _)| (key, at)));
+            found.extend(
+                self.seek_balance(Some(newest), key, until)?
+                    .map(|(at, _)| (key, at)),
+            );
         }
         Ok(found)
     }
@@ -108,14 +136,22 @@ impl History<'_> {
 fn settled_alone(settled: i128) -> Counters {
     let amount = ledger::Amount::new(settled.unsigned_abs()).expect("settled is a difference of counters");
     match settled >= 0 {
-        true => Counters { credits_posted: amount, ..Counters::default() },
-        false => Counters { debits_posted: amount, ..Counters::default() },
+        true => Counters {
+            credits_posted: amount,
+            ..Counters::default()
+        },
+        false => Counters {
+            debits_posted: amount,
+            ..Counters::default()
+        },
     }
 }
 
 /// Where a walk back begins: behind the cursor, and before the exclusive end.
 pub(super) fn start_of(page: Page, to: Option<Micros>) -> Vec<Until> {
-    let behind = page.after.map(|cursor| Until::Position(Position(cursor.position)));
+    let behind = page
+        .after
+        .map(|cursor| Until::Position(Position(cursor.position)));
     let before = to.map(|to| Until::Time(Micros(to.0.saturating_sub(1))));
     behind.into_iter().chain(before).collect()
 }
@@ -130,8 +166,14 @@ impl View {
         let (history, account, position) = {
             let published = self.published();
             let seen = Seen::new(&published, viewer)?;
-            let Some(slot) = seen.slot(id) else { return Ok(None) };
-            (self.history(&published), seen.account_then(slot, as_of), seen.position())
+            let Some(slot) = seen.slot(id) else {
+                return Ok(None);
+            };
+            (
+                self.history(&published),
+                seen.account_then(slot, as_of),
+                seen.position(),
+            )
         };
         let value = history.balances_then(account, as_of)?;
         Ok(Some(Stamped { value, position }))
@@ -148,8 +190,15 @@ impl View {
         let (history, no, mut chains, position) = {
             let published = self.published();
             let seen = Seen::new(&published, viewer)?;
-            let Some(slot) = seen.slot(account) else { return Ok(None) };
-            (self.history(&published), slot.account.no, seen.newest_of(slot), seen.position())
+            let Some(slot) = seen.slot(account) else {
+                return Ok(None);
+            };
+            (
+                self.history(&published),
+                slot.account.no,
+                seen.newest_of(slot),
+                seen.position(),
+            )
         };
         for until in start_of(page, to) {
             chains = history.seek_all(chains, until)?;
@@ -159,8 +208,16 @@ impl View {
             if from.is_some_and(|from| record.recorded_at < from) {
                 return Ok(false);
             }
-            for (index, side) in (0u32..).zip(sides(&record, no)).collect::<Vec<_>>().into_iter().rev() {
-                let at = Cursor { position: record.position.0, index };
+            for (index, side) in (0u32..)
+                .zip(sides(&record, no))
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+            {
+                let at = Cursor {
+                    position: record.position.0,
+                    index,
+                };
                 // One more than wanted says that there is more.
                 if page.after.is_none_or(|after| at < after) && found.len() <= page.limit {
                     found.push((at, Arc::clone(&record), side));
@@ -180,6 +237,10 @@ impl View {
             move_index: side.move_index,
             direction: side.direction,
         });
-        Ok(Some(Listed { items: items.collect(), next, position }))
+        Ok(Some(Listed {
+            items: items.collect(),
+            next,
+            position,
+        }))
     }
 }

@@ -4,33 +4,39 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ledger::{
-    AccountId, AccountNo, ApiKey, ApiKeyId, Asset, AssetName, BookNo, Client, ClientId, Customer, CustomerId, Decimal,
-    Micros, Notes, Owner, Position, Purpose, RateRow, TransactionId, rate_pairs,
+    AccountId, AccountNo, ApiKey, ApiKeyId, Asset, AssetName, BookNo, Client, ClientId, Customer, CustomerId,
+    Decimal, Micros, Notes, Owner, Position, Purpose, RateRow, TransactionId, rate_pairs,
 };
 use store::{
-    AccountBalances, AccountFilter, ApiKeyHolder, AsOf, ClientAccounts, Cursor, CustomerAccounts, CustomerRef,
-    CustomerValuation, Holding, Listed, Page, Purposes, Stamped, StoreError, Viewer,
+    AccountBalances, AccountFilter, ApiKeyHolder, AsOf, ClientAccounts, Cursor, CustomerAccounts,
+    CustomerRef, CustomerValuation, Holding, Listed, Page, Purposes, Stamped, StoreError, Viewer,
 };
 
 use super::{Read, Seen, View};
 
 /// A page of rows that come in order of creation, numbered from 0.
-fn page_of<T>(
-    seen: &Seen<'_>,
-    page: Page,
-    count: usize,
-    row: impl Fn(usize) -> Option<T>,
-) -> Listed<T> {
-    let first = page.after.map_or(0, |cursor| usize::try_from(cursor.position).unwrap_or(usize::MAX).saturating_add(1));
+fn page_of<T>(seen: &Seen<'_>, page: Page, count: usize, row: impl Fn(usize) -> Option<T>) -> Listed<T> {
+    let first = page.after.map_or(0, |cursor| {
+        usize::try_from(cursor.position)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1)
+    });
     let mut rows = (first..count).filter_map(|no| row(no).map(|row| (no, row)));
     let mut items = Vec::new();
     let mut last = None;
     for (no, item) in rows.by_ref().take(page.limit) {
         items.push(item);
-        last = Some(Cursor { position: no as u64, index: 0 });
+        last = Some(Cursor {
+            position: no as u64,
+            index: 0,
+        });
     }
     let next = last.filter(|_| rows.next().is_some());
-    Listed { items, next, position: seen.position() }
+    Listed {
+        items,
+        next,
+        position: seen.position(),
+    }
 }
 
 fn has_external_id(notes: &Notes, wanted: Option<&str>) -> bool {
@@ -43,7 +49,11 @@ impl View {
         let book = published.tables.state.book(book)?;
         let key = Arc::clone(book.api_keys.peek(&id)?);
         let client = key.client.and_then(|client| book.clients.peek(&client)).cloned();
-        Some(ApiKeyHolder { key, client, root: book.root })
+        Some(ApiKeyHolder {
+            key,
+            client,
+            root: book.root,
+        })
     }
 
     pub(super) fn api_keys(&self, viewer: Viewer, page: Page) -> Read<Listed<Arc<ApiKey>>> {
@@ -52,7 +62,9 @@ impl View {
         let list = &seen.book.api_key_list;
         Ok(page_of(&seen, page, list.len(), |no| {
             let key = seen.book.api_keys.peek(&list[no])?;
-            key.client.is_none_or(|client| seen.sees(client)).then(|| Arc::clone(key))
+            key.client
+                .is_none_or(|client| seen.sees(client))
+                .then(|| Arc::clone(key))
         }))
     }
 
@@ -61,7 +73,9 @@ impl View {
         let seen = Seen::new(&published, viewer)?;
         let client = if viewer.book == BookNo::OPERATOR {
             let mut books = published.tables.state.books();
-            books.find(|book| book.root == Some(id)).and_then(|book| book.clients.peek(&id))
+            books
+                .find(|book| book.root == Some(id))
+                .and_then(|book| book.clients.peek(&id))
         } else {
             seen.book.clients.peek(&id).filter(|client| seen.sees(client.id))
         };
@@ -88,7 +102,12 @@ impl View {
         }
         let list = &seen.book.client_list;
         Ok(page_of(&seen, page, list.len(), |no| {
-            seen.book.clients.peek(&list[no]).filter(|client| seen.sees(client.id)).filter(wanted).cloned()
+            seen.book
+                .clients
+                .peek(&list[no])
+                .filter(|client| seen.sees(client.id))
+                .filter(wanted)
+                .cloned()
         }))
     }
 
@@ -99,7 +118,9 @@ impl View {
     ) -> Read<Option<Stamped<Arc<Customer>>>> {
         let published = self.published();
         let seen = Seen::new(&published, viewer)?;
-        Ok(seen.customer(customer).map(|customer| seen.stamped(Arc::clone(customer))))
+        Ok(seen
+            .customer(customer)
+            .map(|customer| seen.stamped(Arc::clone(customer))))
     }
 
     pub(super) fn customers(
@@ -117,7 +138,11 @@ impl View {
         }))
     }
 
-    pub(super) fn account_now(&self, viewer: Viewer, id: AccountId) -> Read<Option<Stamped<AccountBalances>>> {
+    pub(super) fn account_now(
+        &self,
+        viewer: Viewer,
+        id: AccountId,
+    ) -> Read<Option<Stamped<AccountBalances>>> {
         let published = self.published();
         let seen = Seen::new(&published, viewer)?;
         Ok(seen.slot(id).map(|slot| seen.stamped(seen.balances_now(slot))))
@@ -144,16 +169,28 @@ impl View {
             // The owner's accounts are few; their cursor is still the number in the book.
             let owned = seen.book.owned.get(&owner).into_iter().flatten();
             let mut rest = owned.filter(|no| after.is_none_or(|after| u64::from(no.0) > after));
-            let mut found: Vec<_> =
-                rest.by_ref().filter_map(|no| row(*no).map(|row| (no.0, row))).take(page.limit + 1).collect();
+            let mut found: Vec<_> = rest
+                .by_ref()
+                .filter_map(|no| row(*no).map(|row| (no.0, row)))
+                .take(page.limit + 1)
+                .collect();
             let more = found.len() > page.limit;
             found.truncate(page.limit);
-            let next = found.last().filter(|_| more).map(|(no, _)| Cursor { position: u64::from(*no), index: 0 });
+            let next = found.last().filter(|_| more).map(|(no, _)| Cursor {
+                position: u64::from(*no),
+                index: 0,
+            });
             let items = found.into_iter().map(|(_, row)| row).collect();
-            return Ok(Listed { items, next, position: seen.position() });
+            return Ok(Listed {
+                items,
+                next,
+                position: seen.position(),
+            });
         }
         let count = seen.book.head.accounts as usize;
-        Ok(page_of(&seen, page, count, |no| row(AccountNo(u32::try_from(no).ok()?))))
+        Ok(page_of(&seen, page, count, |no| {
+            row(AccountNo(u32::try_from(no).ok()?))
+        }))
     }
 
     pub(super) fn customer_accounts(
@@ -164,17 +201,27 @@ impl View {
     ) -> Read<Option<Stamped<CustomerAccounts>>> {
         let published = self.published();
         let seen = Seen::new(&published, viewer)?;
-        let Some(customer) = seen.customer(customer) else { return Ok(None) };
+        let Some(customer) = seen.customer(customer) else {
+            return Ok(None);
+        };
         let accounts = seen.owned(Owner::Customer(customer.id), purposes);
         let accounts = accounts.map(|slot| seen.balances_now(slot)).collect();
-        Ok(Some(seen.stamped(CustomerAccounts { customer: Arc::clone(customer), accounts })))
+        Ok(Some(seen.stamped(CustomerAccounts {
+            customer: Arc::clone(customer),
+            accounts,
+        })))
     }
 
     pub(super) fn client_accounts(&self, viewer: Viewer) -> Read<Stamped<ClientAccounts>> {
         let published = self.published();
         let seen = Seen::new(&published, viewer)?;
         let own = viewer.client.or(seen.book.root);
-        let others = seen.book.client_list.iter().copied().filter(|id| Some(*id) != own && seen.sees(*id));
+        let others = seen
+            .book
+            .client_list
+            .iter()
+            .copied()
+            .filter(|id| Some(*id) != own && seen.sees(*id));
         let rows = own.into_iter().chain(others).filter_map(|id| {
             let client = seen.book.clients.peek(&id)?;
             let no = seen.book.primaries.peek(&(Owner::Client(id), Purpose::Main))?;
@@ -195,22 +242,36 @@ impl View {
         let (customer, position, history, accounts) = {
             let published = self.published();
             let seen = Seen::new(&published, viewer)?;
-            let Some(customer) = seen.customer(CustomerRef::Id(customer)) else { return Ok(None) };
+            let Some(customer) = seen.customer(CustomerRef::Id(customer)) else {
+                return Ok(None);
+            };
             let slots = seen.owned(Owner::Customer(customer.id), purposes);
             if as_of.is_now() {
                 let balances: Vec<_> = slots.map(|slot| seen.balances_now(slot)).collect();
                 let times = (self.now(), Micros::MAX);
-                return Ok(Some(seen.stamped(seen.value(customer, &balances, currency, times))));
+                return Ok(Some(
+                    seen.stamped(seen.value(customer, &balances, currency, times)),
+                ));
             }
             let accounts: Vec<_> = slots.map(|slot| seen.account_then(slot, as_of)).collect();
-            (Arc::clone(customer), seen.position(), self.history(&published), accounts)
+            (
+                Arc::clone(customer),
+                seen.position(),
+                self.history(&published),
+                accounts,
+            )
         };
-        let balances = accounts.into_iter().map(|account| history.balances_then(account, as_of));
+        let balances = accounts
+            .into_iter()
+            .map(|account| history.balances_then(account, as_of));
         let balances = balances.collect::<Read<Vec<_>>>()?;
         let published = self.published();
         let seen = Seen::new(&published, viewer)?;
         let known_by = as_of.recorded_at.unwrap_or(Micros::MAX);
-        let at = as_of.effective_at.or(as_of.recorded_at).unwrap_or_else(|| self.now());
+        let at = as_of
+            .effective_at
+            .or(as_of.recorded_at)
+            .unwrap_or_else(|| self.now());
         let value = seen.value(&customer, &balances, currency, (at, known_by));
         Ok(Some(Stamped { value, position }))
     }
@@ -218,10 +279,21 @@ impl View {
     pub(super) fn assets(&self, viewer: Viewer) -> Read<Vec<Arc<Asset>>> {
         let published = self.published();
         let seen = Seen::new(&published, viewer)?;
-        let shared = published.tables.state.book(BookNo::OPERATOR).filter(|_| viewer.book != BookNo::OPERATOR);
+        let shared = published
+            .tables
+            .state
+            .book(BookNo::OPERATOR)
+            .filter(|_| viewer.book != BookNo::OPERATOR);
         let own = &seen.book.assets;
-        let shared = shared.into_iter().flat_map(|book| book.assets.iter()).filter(|(name, _)| own.peek(name).is_none());
-        let mut assets: Vec<_> = own.iter().chain(shared).map(|(_, asset)| Arc::clone(asset)).collect();
+        let shared = shared
+            .into_iter()
+            .flat_map(|book| book.assets.iter())
+            .filter(|(name, _)| own.peek(name).is_none());
+        let mut assets: Vec<_> = own
+            .iter()
+            .chain(shared)
+            .map(|(_, asset)| Arc::clone(asset))
+            .collect();
         assets.sort_unstable_by_key(|asset| asset.name);
         Ok(assets)
     }
@@ -229,33 +301,44 @@ impl View {
     pub(super) fn rates(&self, viewer: Viewer, page: Page) -> Read<Listed<Arc<RateRow>>> {
         let published = self.published();
         let seen = Seen::new(&published, viewer)?;
-        let shared = published.tables.state.book(BookNo::OPERATOR).filter(|_| viewer.book != BookNo::OPERATOR);
-        let own = seen.book.rates.values().flatten().map(|row| (true, row));
-        let shared = shared.into_iter().flat_map(|book| book.rates.values().flatten()).map(|row| (false, row));
-        let mut rows: Vec<_> = own.chain(shared).collect();
-        // Newest first, the book's own before the defaults; within one command by what they price.
-        rows.sort_unstable_by_key(|(own, row)| {
-            let rate = &row.rate;
-            (std::cmp::Reverse(*own), std::cmp::Reverse(row.position), rate.base, rate.quote, rate.as_of)
-        });
-        // A place is (own or default, position, how many of that position were shown).
-        let mut places = Vec::with_capacity(rows.len());
-        let mut index = 0u32;
-        for (nth, (own, row)) in rows.iter().enumerate() {
-            let same = nth > 0 && rows[nth - 1].0 == *own && rows[nth - 1].1.position == row.position;
-            index = if same { index + 1 } else { 0 };
-            places.push((*own, row.position, index));
-        }
-        let after = page.after.map(|c| (c.position & 1 == 1, Position(c.position >> 1), c.index));
-        let order = |place: &(bool, Position, u32)| (std::cmp::Reverse(place.0), std::cmp::Reverse(place.1), place.2);
-        let first = after.map_or(0, |after| places.partition_point(|place| order(place) <= order(&after)));
+        let shared = published
+            .tables
+            .state
+            .book(BookNo::OPERATOR)
+            .filter(|_| viewer.book != BookNo::OPERATOR);
+        let shared = shared.map_or(&[][..], |book| &book.rate_list);
+        let numbered = |own: bool, rows: &'_ [Arc<RateRow>]| {
+            let row = move |(no, row): (usize, &Arc<RateRow>)| (row.rate.as_of, own, no, Arc::clone(row));
+            rows.iter().enumerate().map(row).collect::<Vec<_>>()
+        };
+        let mut rows = numbered(true, &seen.book.rate_list);
+        rows.extend(numbered(false, shared));
+        let newest_first = |a: &(Micros, bool, usize, Arc<RateRow>),
+                            b: &(Micros, bool, usize, Arc<RateRow>)| {
+            (b.0, b.1, b.2).cmp(&(a.0, a.1, a.2))
+        };
+        rows.sort_unstable_by(newest_first);
+        // A place is a row by its number in its book, so that it stays where it is when rates are put.
+        let is_last = |after: Cursor| {
+            rows.iter()
+                .position(|(_, own, no, _)| (*no as u64, u32::from(*own)) == (after.position, after.index))
+        };
+        let first = page
+            .after
+            .map_or(0, |after| is_last(after).map_or(rows.len(), |at| at + 1));
         let end = rows.len().min(first + page.limit);
-        let items = rows[first..end].iter().map(|(_, row)| Arc::clone(row)).collect();
-        let next = (end < rows.len()).then(|| {
-            let (own, position, index) = places[end - 1];
-            Cursor { position: position.0 << 1 | u64::from(own), index }
+        let shown = &rows[first..end];
+        let items = shown.iter().map(|(.., row)| Arc::clone(row)).collect();
+        let last = shown.last().filter(|_| end < rows.len());
+        let next = last.map(|(_, own, no, _)| Cursor {
+            position: *no as u64,
+            index: u32::from(*own),
         });
-        Ok(Listed { items, next, position: seen.position() })
+        Ok(Listed {
+            items,
+            next,
+            position: seen.position(),
+        })
     }
 
     pub(super) fn due_holds(&self, now: Micros, limit: usize) -> Vec<(BookNo, TransactionId)> {
@@ -270,12 +353,20 @@ impl View {
             })
             .collect();
         due.sort_unstable();
-        due.into_iter().take(limit).map(|(_, book, id)| (book, id)).collect()
+        due.into_iter()
+            .take(limit)
+            .map(|(_, book, id)| (book, id))
+            .collect()
     }
 
     pub(super) fn digest(&self, book: BookNo) -> Read<(Position, [u8; 32])> {
         let published = self.published();
-        let head = published.tables.state.book(book).ok_or(StoreError::NoSuchBook(book))?.head;
+        let head = published
+            .tables
+            .state
+            .book(book)
+            .ok_or(StoreError::NoSuchBook(book))?
+            .head;
         let digest = published.tables.tips.get(&book).map_or([0; 32], |tip| tip.digest);
         Ok((head.position, digest))
     }
@@ -287,7 +378,10 @@ impl<'a> Seen<'a> {
             CustomerRef::Id(id) => id,
             CustomerRef::Number(number) => *self.book.numbers.peek(&number)?,
         };
-        self.book.customers.peek(&id).filter(|customer| self.sees(customer.client))
+        self.book
+            .customers
+            .peek(&id)
+            .filter(|customer| self.sees(customer.client))
     }
 
     fn owned(&self, owner: Owner, purposes: Purposes) -> impl Iterator<Item = &'a ledger::Slot> {
@@ -311,8 +405,14 @@ impl<'a> Seen<'a> {
         for balance in accounts.iter().flat_map(|account| &account.balances) {
             let settled = balance.counters.settled();
             let Some(all) = &mut holdings else { break };
-            match all.iter_mut().find(|holding| holding.asset.no == balance.asset.no) {
-                None => all.push(Holding { asset: Arc::clone(&balance.asset), settled }),
+            match all
+                .iter_mut()
+                .find(|holding| holding.asset.no == balance.asset.no)
+            {
+                None => all.push(Holding {
+                    asset: Arc::clone(&balance.asset),
+                    settled,
+                }),
                 Some(holding) => match holding.settled.checked_add(settled) {
                     Some(sum) => holding.settled = sum,
                     None => holdings = None,
@@ -328,16 +428,28 @@ impl<'a> Seen<'a> {
         let pairs = names.flat_map(|name| rate_pairs(&name, &currency));
         let rates = pairs.filter_map(|pair| self.rate(pair, times).map(|rate| (pair, rate)));
         let rates: HashMap<_, _> = rates.collect();
-        CustomerValuation { customer: Arc::clone(customer), holdings, currency: known, rates }
+        CustomerValuation {
+            customer: Arc::clone(customer),
+            holdings,
+            currency: known,
+            rates,
+        }
     }
 
     /// The newest rate not after the time: the book's own, else the default.
     fn rate(&self, pair: (AssetName, AssetName), (at, known_by): (Micros, Micros)) -> Option<Decimal> {
         let operator = self.published.tables.state.book(BookNo::OPERATOR);
-        [Some(self.book), operator].into_iter().flatten().find_map(|book| {
-            let history = book.rates.get(&pair)?;
-            let end = history.partition_point(|row| row.rate.as_of <= at);
-            history[..end].iter().rev().find(|row| row.recorded_at <= known_by).map(|row| row.rate.rate)
-        })
+        [Some(self.book), operator]
+            .into_iter()
+            .flatten()
+            .find_map(|book| {
+                let history = book.rates.get(&pair)?;
+                let end = history.partition_point(|row| row.rate.as_of <= at);
+                history[..end]
+                    .iter()
+                    .rev()
+                    .find(|row| row.recorded_at <= known_by)
+                    .map(|row| row.rate.rate)
+            })
     }
 }

@@ -37,7 +37,9 @@ impl View {
             let seen = Seen::new(&published, viewer)?;
             (self.history(&published), seen.position())
         };
-        let Some((record, nth)) = find_booked(&history, viewer.book, id)? else { return Ok(None) };
+        let Some((record, nth)) = find_booked(&history, viewer.book, id)? else {
+            return Ok(None);
+        };
         if !Seen::new(&self.published(), viewer)?.sees_booked(&record, nth) {
             return Ok(None);
         }
@@ -55,24 +57,42 @@ impl View {
             let published = self.published();
             let seen = Seen::new(&published, viewer)?;
             let slot = filter.account.map(|id| seen.slot(id));
-            let repeats = filter.reference.as_deref().map(|text| self.hasher.reference(viewer.book, text));
-            let repeats = repeats
-                .or_else(|| filter.external_id.as_deref().map(|text| self.hasher.external_id(viewer.book, text)));
+            let repeats = filter
+                .reference
+                .as_deref()
+                .map(|text| self.hasher.reference(viewer.book, text));
+            let repeats = repeats.or_else(|| {
+                filter
+                    .external_id
+                    .as_deref()
+                    .map(|text| self.hasher.external_id(viewer.book, text))
+            });
             let from = match (slot, repeats) {
                 (Some(None), _) => From::Nowhere,
                 (_, Some(hash)) => From::Repeats(hash),
                 (Some(Some(slot)), None) => From::Balances(seen.newest_of(slot)),
                 (None, None) => From::Book(newest(&seen)),
             };
-            (self.history(&published), from, slot.flatten().map(|slot| slot.account.no), seen.position())
+            (
+                self.history(&published),
+                from,
+                slot.flatten().map(|slot| slot.account.no),
+                seen.position(),
+            )
         };
         let wanted = |record: &Record, nth: usize| {
             let asked = record.transaction(nth);
             let reference = asked.and_then(|t| t.reference.as_deref());
             let external_id = asked.and_then(|t| t.notes.external_id.as_deref());
             let moves = &record.booked()[nth].moves;
-            filter.reference.as_deref().is_none_or(|wanted| reference == Some(wanted))
-                && filter.external_id.as_deref().is_none_or(|wanted| external_id == Some(wanted))
+            filter
+                .reference
+                .as_deref()
+                .is_none_or(|wanted| reference == Some(wanted))
+                && filter
+                    .external_id
+                    .as_deref()
+                    .is_none_or(|wanted| external_id == Some(wanted))
                 && account.is_none_or(|no| moves.iter().any(|made| made.from.no == no || made.to.no == no))
                 && filter.from.is_none_or(|from| record.recorded_at >= from)
                 && filter.to.is_none_or(|to| record.recorded_at < to)
@@ -83,9 +103,16 @@ impl View {
             let seen = Seen::new(&published, viewer)?;
             for nth in (0..record.booked().len()).rev() {
                 let index = u32::try_from(nth).expect("a batch has at most 10,000 transactions");
-                let at = Cursor { position: record.position.0, index };
+                let at = Cursor {
+                    position: record.position.0,
+                    index,
+                };
                 let behind = page.after.is_none_or(|after| at < after);
-                if behind && found.len() <= page.limit && wanted(&record, nth) && seen.sees_booked(&record, nth) {
+                if behind
+                    && found.len() <= page.limit
+                    && wanted(&record, nth)
+                    && seen.sees_booked(&record, nth)
+                {
                     found.push((at, Arc::clone(&record), nth));
                 }
             }
@@ -96,8 +123,14 @@ impl View {
         let more = found.len() > page.limit;
         found.truncate(page.limit);
         let next = found.last().filter(|_| more).map(|(at, ..)| *at);
-        let items = found.into_iter().map(|(_, record, nth)| view_of(&history, record, nth));
-        Ok(Listed { items: items.collect::<Read<_>>()?, next, position })
+        let items = found
+            .into_iter()
+            .map(|(_, record, nth)| view_of(&history, record, nth));
+        Ok(Listed {
+            items: items.collect::<Read<_>>()?,
+            next,
+            position,
+        })
     }
 
     pub(super) fn holds(&self, viewer: Viewer, filter: &HoldFilter, page: Page) -> Read<Listed<Arc<Hold>>> {
@@ -110,7 +143,9 @@ impl View {
             let (candidates, from) = match (filter.id, slot) {
                 (Some(id), _) => (Some(vec![id]), From::Nowhere),
                 (None, Some(None)) => (None, From::Nowhere),
-                (None, Some(Some(slot))) if open => (Some(seen.open_holds_of(slot.account.no)), From::Nowhere),
+                (None, Some(Some(slot))) if open => {
+                    (Some(seen.open_holds_of(slot.account.no)), From::Nowhere)
+                }
                 (None, None) if open => (Some(seen.open_holds()), From::Nowhere),
                 (None, Some(Some(slot))) => (None, From::Balances(seen.newest_of(slot))),
                 (None, None) => (None, From::Book(newest(&seen))),
@@ -121,16 +156,26 @@ impl View {
         let account = filter.account;
         let mut take = |record: &Arc<Record>, nth: usize| -> Read<()> {
             let index = u32::try_from(nth).expect("a batch has at most 10,000 transactions");
-            let at = Cursor { position: record.position.0, index };
+            let at = Cursor {
+                position: record.position.0,
+                index,
+            };
             if page.after.is_some_and(|after| at >= after) || found.len() > page.limit {
                 return Ok(());
             }
             if !Seen::new(&self.published(), viewer)?.sees_booked(record, nth) {
                 return Ok(());
             }
-            let Some(hold) = hold_now(&history, record, nth)? else { return Ok(()) };
-            let touches = |id| hold.postings.iter().any(|held| held.from.id == id || held.to.id == id);
-            let wanted = filter.status.is_none_or(|status| hold.status == status) && account.is_none_or(touches);
+            let Some(hold) = hold_now(&history, record, nth)? else {
+                return Ok(());
+            };
+            let touches = |id| {
+                hold.postings
+                    .iter()
+                    .any(|held| held.from.id == id || held.to.id == id)
+            };
+            let wanted =
+                filter.status.is_none_or(|status| hold.status == status) && account.is_none_or(touches);
             if wanted {
                 found.push((at, Arc::new(hold)));
             }
@@ -155,14 +200,26 @@ impl View {
         let more = found.len() > page.limit;
         found.truncate(page.limit);
         let next = found.last().filter(|_| more).map(|(at, _)| *at);
-        Ok(Listed { items: found.into_iter().map(|(_, hold)| hold).collect(), next, position })
+        Ok(Listed {
+            items: found.into_iter().map(|(_, hold)| hold).collect(),
+            next,
+            position,
+        })
     }
 
     pub(super) fn records(&self, book: BookNo, after: Position, limit: usize) -> Read<Vec<Arc<Record>>> {
         let (history, newest) = {
             let published = self.published();
-            published.tables.state.book(book).ok_or(StoreError::NoSuchBook(book))?;
-            let newest = published.tables.tips.get(&book).and_then(|tip| tip.chain.newest());
+            published
+                .tables
+                .state
+                .book(book)
+                .ok_or(StoreError::NoSuchBook(book))?;
+            let newest = published
+                .tables
+                .tips
+                .get(&book)
+                .and_then(|tip| tip.chain.newest());
             (self.history(&published), newest)
         };
         history.forward(book, newest, after, limit)
@@ -171,7 +228,13 @@ impl View {
 
 impl Seen<'_> {
     fn open_holds_of(&self, no: ledger::AccountNo) -> Vec<TransactionId> {
-        self.book.holds_by_account.get(&no).into_iter().flatten().map(|(_, id)| *id).collect()
+        self.book
+            .holds_by_account
+            .get(&no)
+            .into_iter()
+            .flatten()
+            .map(|(_, id)| *id)
+            .collect()
     }
 
     fn open_holds(&self) -> Vec<TransactionId> {
@@ -180,7 +243,11 @@ impl Seen<'_> {
 }
 
 fn newest(seen: &Seen<'_>) -> Option<Locator> {
-    seen.published.tables.tips.get(&seen.book.no).and_then(|tip| tip.chain.newest())
+    seen.published
+        .tables
+        .tips
+        .get(&seen.book.no)
+        .and_then(|tip| tip.chain.newest())
 }
 
 /// Walks records back, newest first, from where all of `starts` hold.
@@ -222,5 +289,10 @@ fn walk(
 fn view_of(history: &History<'_>, record: Arc<Record>, nth: usize) -> Read<TransactionView> {
     let hold = hold_now(history, &record, nth)?.map(Arc::new);
     let posted = Arc::new(posted_now(history, &record, nth)?);
-    Ok(TransactionView { record, nth, hold, posted })
+    Ok(TransactionView {
+        record,
+        nth,
+        hold,
+        posted,
+    })
 }
