@@ -59,8 +59,8 @@ fn register_in(book: &mut Book, record: &Record, action: &Action, done: &Done) {
         (Action::UpdateClient(change), _) => {
             let row = book.clients.iter_mut().find(|row| row.id == change.id);
             let row = Arc::make_mut(row.expect("judged"));
-            set(&mut row.legal_name, change.legal_name.as_ref());
-            set(&mut row.time_zone, change.time_zone.as_ref());
+            set(&mut row.legal_name, change.legal_name.as_deref());
+            set(&mut row.time_zone, change.time_zone.as_deref());
             note(&mut row.notes, &change.external_id, &change.metadata);
             row.updated_at = now;
         }
@@ -73,7 +73,7 @@ fn register_in(book: &mut Book, record: &Record, action: &Action, done: &Done) {
         (Action::CreateCustomer(new), Done::Customer(number)) => create_customer(book, record, new, *number),
         (Action::UpdateCustomer(change), _) => {
             let row = customer_mut(book, record, change.id);
-            set(&mut row.legal_name, change.legal_name.as_ref());
+            set(&mut row.legal_name, change.legal_name.as_deref());
             note(&mut row.notes, &change.external_id, &change.metadata);
         }
         (Action::SetDunning { customer, .. }, _) => {
@@ -159,9 +159,9 @@ fn dunning(action: &Action) -> Dunning {
     }
 }
 
-fn set(text: &mut Box<str>, new: Option<&Box<str>>) {
+fn set(text: &mut Box<str>, new: Option<&str>) {
     if let Some(new) = new {
-        text.clone_from(new);
+        *text = new.into();
     }
 }
 
@@ -233,7 +233,7 @@ fn update_account(world: &mut World, record: &Record, change: &ledger::AccountCh
     let book = book(world, record);
     let row = book.accounts.iter_mut().find(|row| row.id == change.id);
     let row = Arc::make_mut(row.expect("judged"));
-    set(&mut row.label, change.label.as_ref());
+    set(&mut row.label, change.label.as_deref());
     row.status = change.status.unwrap_or(row.status);
     set_limits(row, limits);
     note(&mut row.notes, &change.external_id, &change.metadata);

@@ -87,6 +87,31 @@ pub async fn answers_come_in_order<B: Backend>(backend: Arc<B>) {
     );
 }
 
+/// Many commands at once are decided one by one, and many transactions in one command all or none.
+pub async fn a_large_batch_is_taken_in_order<B: Backend>(backend: Arc<B>) {
+    let place = backend.place().await;
+    let scene = scene(&*backend, &place).await;
+    let (world, main) = with_money(&scene, 1).await;
+    let before = scene.store.position(scene.book).await.expect("it is read");
+    let commands: Vec<_> = (0..1_000).map(|_| scene.post(world, main, 1)).collect();
+    let outcomes = scene.store.submit(commands).await;
+    let position = |outcome: &Result<Outcome, StoreError>| match outcome {
+        Ok(Outcome::Recorded(record)) => record.position.0,
+        other => panic!("each is new: {other:?}"),
+    };
+    let positions: Vec<_> = outcomes.iter().map(position).collect();
+    let expected: Vec<_> = (before.0 + 1..=before.0 + 1_000).collect();
+    assert_eq!(positions, expected);
+    assert_eq!(settled(&scene, main).await, 1_001);
+    for (last, after, refused) in [(1_000, 1, None), (2, 1, Some(Code::InsufficientFunds))] {
+        let mut all: Vec<_> = (0..1_000).map(|_| scene.post(main, world, 1)).collect();
+        all[999] = scene.post(main, world, last - 999 * u128::from(refused.is_none()));
+        let record = scene.recorded(scene.batch(&all)).await;
+        assert_eq!(code(&record), refused);
+        assert_eq!(settled(&scene, main).await, after);
+    }
+}
+
 /// No commands, no answers.
 pub async fn nothing_is_answered_to_nothing<B: Backend>(backend: Arc<B>) {
     let place = backend.place().await;

@@ -35,22 +35,25 @@ pub(super) struct Pair<'a> {
     model: &'a Model,
     store: &'a dyn Store,
     random: Random,
+    /// How many of a hundred reads are compared.
+    share: u64,
     /// Where in the test this is, for the message.
     when: String,
 }
 
 impl<'a> Pair<'a> {
-    pub(super) fn new(model: &'a Model, store: &'a dyn Store, seed: u64, when: String) -> Self {
+    pub(super) fn new(model: &'a Model, store: &'a dyn Store, seed: u64, share: u64, when: String) -> Self {
         Self {
             model,
             store,
             random: Random::new(seed),
+            share,
             when,
         }
     }
 
     async fn same<T: PartialEq + Debug>(
-        &self,
+        &mut self,
         what: impl Debug,
         ask: impl for<'s> Fn(&'s dyn Store) -> Answer<'s, T>,
     ) {
@@ -59,11 +62,14 @@ impl<'a> Pair<'a> {
 
     /// Compares what is promised: what is left when `strip` has taken away what is not.
     async fn same_in<T: PartialEq + Debug>(
-        &self,
+        &mut self,
         what: impl Debug,
         ask: impl for<'s> Fn(&'s dyn Store) -> Answer<'s, T>,
         strip: impl Fn(&mut T),
     ) {
+        if !self.random.percent(self.share) {
+            return;
+        }
         let (mut expected, mut found) = (ask(self.model).await, ask(self.store).await);
         for answer in [&mut expected, &mut found].into_iter().flatten() {
             strip(answer);
@@ -81,6 +87,9 @@ impl<'a> Pair<'a> {
         what: impl Debug,
         ask: impl for<'s> Fn(&'s dyn Store, Page) -> Answer<'s, Listed<T>>,
     ) {
+        if !self.random.percent(self.share) {
+            return;
+        }
         let limit = self.random.pick(&[1, 2, 3, 7, 50, 1_000]);
         let expected = walk(1_000, |page| ask(self.model, page)).await;
         let found = walk(limit, |page| ask(self.store, page)).await;
@@ -123,6 +132,16 @@ impl<'a> Pair<'a> {
         }
         self.same("no such book", |store| store.position(BookNo(99)))
             .await;
+    }
+
+    /// Compares every balance of a book.
+    pub(super) async fn glance(&mut self, book: BookNo) {
+        let viewer = Viewer { book, client: None };
+        self.same((book, "position"), |store| store.position(book)).await;
+        self.same((viewer, "balances"), |store| {
+            store.accounts(viewer, AccountFilter::default(), EVERYTHING)
+        })
+        .await;
     }
 
     async fn known(&self, book: BookNo) -> Known {
@@ -263,7 +282,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    async fn same_valuation(&self, viewer: Viewer, id: CustomerId, currency: AssetName, as_of: AsOf) {
+    async fn same_valuation(&mut self, viewer: Viewer, id: CustomerId, currency: AssetName, as_of: AsOf) {
         let ask_for = Purposes::of(&Purpose::ALL);
         self.same_in(
             (viewer, "valuation of", id, currency, as_of),
@@ -324,7 +343,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    async fn same_balances(&self, viewer: Viewer, id: AccountId, as_of: AsOf, known: &Known) {
+    async fn same_balances(&mut self, viewer: Viewer, id: AccountId, as_of: AsOf, known: &Known) {
         let is_past = as_of.position.is_some_and(|position| position < known.position)
             || as_of
                 .recorded_at

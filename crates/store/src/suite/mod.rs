@@ -18,7 +18,6 @@
 //! `SALDO_TEST_SEED` is the first seed, `SALDO_TEST_STREAMS` how many streams are run.
 
 mod contract;
-mod core;
 mod deals;
 mod dump;
 mod random;
@@ -32,7 +31,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 pub use self::contract::*;
-pub use self::core::{Shares, check_core};
 pub use self::random::Random;
 pub use self::stream::stream;
 pub use self::streams::{now, random_streams};
@@ -49,10 +47,19 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Opens the store of a place, made when there is none. The one before it was closed and dropped.
     fn open(&self, place: &Self::Place) -> impl Future<Output = Arc<dyn Store>> + Send;
+
+    /// How many of a hundred reads are compared, by chance, when everything is: a slow store may choose fewer, as there are
+    /// many streams.
+    fn share(&self) -> u64 {
+        100
+    }
 }
 
 /// A number from the environment.
-pub(crate) fn env(name: &str, otherwise: u64) -> u64 {
+///
+/// # Panics
+/// When it is none.
+pub fn env(name: &str, otherwise: u64) -> u64 {
     let value = std::env::var(name).ok();
     value.map_or(otherwise, |value| {
         value
@@ -77,6 +84,7 @@ macro_rules! suite {
         $crate::suite!(@tests $backend,
             random_streams,
             answers_come_in_order,
+            a_large_batch_is_taken_in_order,
             nothing_is_answered_to_nothing,
             a_key_is_answered_once_and_for_all,
             a_stamp_ahead_of_the_clock_is_refused,

@@ -314,5 +314,5 @@ impl Stream {
 
 /// A coin that needs no more chance, so that some rates of an asset in itself are left in.
 fn ago_is_even(rate: &Rate) -> bool {
-    rate.rate.digits % 7 == 0
+    rate.rate.digits.is_multiple_of(7)
 }

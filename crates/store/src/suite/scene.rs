@@ -156,6 +156,18 @@ impl Scene {
     }
 }
 
+impl Scene {
+    /// The transactions of these posts in one command.
+    pub(super) fn batch(&self, posts: &[Command]) -> Command {
+        let transaction = |command: &Command| match &command.action {
+            Action::Post(transaction) => Some(transaction.clone()),
+            _ => None,
+        };
+        let action = Action::PostBatch(posts.iter().filter_map(transaction).collect());
+        self.command_under(Key::Named(self.id().to_be_bytes()), Some(self.root), action)
+    }
+}
+
 /// The code of a refusal.
 pub(super) fn code(record: &Record) -> Option<Code> {
     record.outcome.as_ref().err().map(|rejection| rejection.code)
