@@ -16,6 +16,10 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Answers a request: [`handle`] of an [`Endpoint`].
 pub type Handler = for<'a, 'r> fn(Context<'a>, &'a Request<'r>) -> Boxed<'a, Result<Response, Problem>>;
 
+/// Finds out who calls.
+pub type Authenticate =
+    for<'a, 'r> fn(&'a Arc<Service>, &'a Request<'r>) -> Boxed<'a, Result<Caller, Problem>>;
+
 /// One operation in one wire format: how its input is read and its answer written. Both are pure.
 pub trait Endpoint {
     /// What is read from the request.
@@ -102,7 +106,7 @@ pub struct Dialect {
     /// Its routes.
     pub routes: Vec<Route>,
     /// Finds out who calls.
-    pub authenticate: for<'a, 'r> fn(&'a Arc<Service>, &'a Request<'r>) -> Boxed<'a, Result<Caller, Problem>>,
+    pub authenticate: Authenticate,
     /// Checks what concerns every route, after the scope and before the id: versions, media types.
     pub check: fn(&Request<'_>, &Route) -> Result<(), Problem>,
     /// Spells a problem, given the request and its id. Status, body, and headers of its own; what is common is added after.

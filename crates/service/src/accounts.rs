@@ -8,7 +8,7 @@ use ledger::{
 };
 use store::{AccountBalances, AccountFilter, AsOf, Listed, Page, Stamped};
 
-use crate::check::check_label;
+use crate::check::{check_label, check_notes, check_notes_change};
 use crate::problem::Problem;
 use crate::write::{Idempotency, Written, new_id, no_subject};
 use crate::{Caller, Service};
@@ -97,7 +97,13 @@ impl Service {
     ) -> Result<Written<AccountView>, Problem> {
         caller.require(Scopes::ADMIN)?;
         check_label("label", &input.label)?;
+        check_notes(&input.notes)?;
         check_limits(&input.limits, input.purpose)?;
+        let home = match input.owner {
+            Owner::Client(client) => Some(client),
+            Owner::Customer(_) => None,
+        };
+        let caller = &self.at_home_of(caller, home).await?;
         let new = NewAccount {
             id: AccountId(new_id()),
             owner: input.owner,
@@ -135,6 +141,7 @@ impl Service {
         if let Some(label) = &change.label {
             check_label("label", label)?;
         }
+        check_notes_change(&change.external_id, &change.metadata)?;
         if !change.limits.is_empty() {
             let account = self.store.account(caller.viewer, id, AsOf::NOW).await?;
             // One that is not there is the ledger's to refuse, so that the refusal is recorded.

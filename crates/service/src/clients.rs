@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ledger::{Action, Client, ClientChange, ClientId, Code, Micros, NewClient, Notes, Scopes};
 use store::{Listed, Page, Stamped};
 
-use crate::check::{check_text, check_time_zone};
+use crate::check::{check_notes, check_notes_change, check_text, check_time_zone};
 use crate::problem::Problem;
 use crate::write::{Idempotency, Written, new_id, no_subject, subject};
 use crate::{Caller, Service};
@@ -71,6 +71,7 @@ impl Service {
         check_text("legalName", &input.legal_name)?;
         let time_zone = input.time_zone.as_deref().unwrap_or("UTC");
         check_time_zone(time_zone)?;
+        check_notes(&input.notes)?;
         // A client's key makes subsidiaries of that client; a subsidiary's is told by the ledger that it can't.
         let parent = input.parent.or(caller.viewer.client);
         let caller = &self.at_home_of(caller, parent).await?;
@@ -132,6 +133,7 @@ impl Service {
         if let Some(zone) = &change.time_zone {
             check_time_zone(zone)?;
         }
+        check_notes_change(&change.external_id, &change.metadata)?;
         let caller = &self.at_home_of(caller, Some(change.id)).await?;
         let key = idempotency.key(new_id());
         let id = change.id;

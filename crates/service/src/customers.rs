@@ -8,7 +8,7 @@ use ledger::{
 };
 use store::{CustomerRef, Listed, Page, Stamped};
 
-use crate::check::check_text;
+use crate::check::{check_notes, check_notes_change, check_text};
 use crate::problem::Problem;
 use crate::write::{Idempotency, Written, new_id, no_subject, subject};
 use crate::{Caller, Service};
@@ -86,6 +86,7 @@ impl Service {
     ) -> Result<Written<CustomerView>, Problem> {
         caller.require(Scopes::ADMIN)?;
         check_text("legalName", &input.legal_name)?;
+        check_notes(&input.notes)?;
         if input.number.is_some_and(|number| number < 1) {
             return Err(Problem::bad("number", "must be from 1 to 9223372036854775807"));
         }
@@ -135,6 +136,7 @@ impl Service {
         if let Some(name) = &change.legal_name {
             check_text("legalName", name)?;
         }
+        check_notes_change(&change.external_id, &change.metadata)?;
         let id = change.id;
         self.change_customer(caller, id, Action::UpdateCustomer(change), idempotency)
             .await

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ledger::{Action, Amount, Capture, Code, Command, Hold, Parts, Release, Scopes, TransactionId};
 use store::{HoldFilter, Listed, Outcome, Page};
 
+use crate::check::check_parts;
 use crate::problem::Problem;
 use crate::transactions::TransactionDone;
 use crate::write::{Idempotency, new_id, subject};
@@ -125,7 +126,10 @@ impl Service {
     ) -> Result<Option<Parts>, Problem> {
         let amount = match portion {
             Portion::All => return Ok(None),
-            Portion::Parts(parts) => return Ok(Some(parts)),
+            Portion::Parts(parts) => {
+                check_parts(Some(&parts))?;
+                return Ok(Some(parts));
+            }
             Portion::Amount(amount) => amount,
         };
         // Postings of a transaction never change, so what is read here still holds when the command is decided. A hold
@@ -155,14 +159,16 @@ impl Service {
         let commands = due
             .into_iter()
             .map(|(book, hold)| Command::expiry(book, hold, now));
-        let mut expired = 0;
-        for outcome in self.store.submit(commands.collect()).await {
-            // Another server may have been faster: a replay, or nothing to do.
-            if let Outcome::Recorded(_) = outcome? {
-                expired += 1;
-            }
-        }
+        let outcomes = self.store.submit(commands.collect()).await;
+        // Another server may have been faster: a replay, or nothing to do.
+        let recorded = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Ok(Outcome::Recorded(_))));
+        let expired = recorded.count();
         self.metrics.holds_expired.add(expired as u64);
-        Ok(expired)
+        match outcomes.into_iter().find_map(Result::err) {
+            Some(error) => Err(error.into()),
+            None => Ok(expired),
+        }
     }
 }

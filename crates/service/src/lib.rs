@@ -25,6 +25,7 @@ mod holds;
 mod jwt;
 mod keys;
 mod rates;
+mod request;
 mod setup;
 mod transactions;
 mod valuation;
@@ -67,6 +68,7 @@ pub struct Service {
     /// What happened that nobody was told of.
     pub metrics: Metrics,
     jwts: jwt::Jwts,
+    requests: request::RequestIds,
 }
 
 impl Service {
@@ -81,6 +83,7 @@ impl Service {
             limiter: Limiter::default(),
             metrics: Metrics::default(),
             jwts,
+            requests: request::RequestIds::new(),
         }
     }
 

@@ -77,3 +77,52 @@ impl Limiter {
         if allowed { Ok(standing) } else { Err(standing) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: ApiKeyId = ApiKeyId(1);
+
+    #[test]
+    fn a_window_begins_with_the_first_request_and_ends_a_minute_later() {
+        let limiter = Limiter::default();
+        let ask = |key, at| limiter.count("a", key, 2, Micros(at));
+        let standing = |remaining, reset, retry_after| Standing {
+            limit: 2,
+            remaining,
+            reset: Micros(reset),
+            retry_after,
+        };
+        assert_eq!(ask(KEY, 5), Ok(standing(1, WINDOW + 5, 60)));
+        assert_eq!(ask(KEY, WINDOW), Ok(standing(0, WINDOW + 5, 1)));
+        assert_eq!(ask(KEY, WINDOW + 4), Err(standing(0, WINDOW + 5, 1)));
+        assert_eq!(ask(ApiKeyId(2), WINDOW + 4), Ok(standing(1, 2 * WINDOW + 4, 60)));
+        assert_eq!(ask(KEY, WINDOW + 5), Ok(standing(1, 2 * WINDOW + 5, 60)));
+        // Another wire format counts apart.
+        assert_eq!(
+            limiter
+                .count("b", KEY, 1, Micros(WINDOW + 6))
+                .map(|it| it.remaining),
+            Ok(0)
+        );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_begins_a_new_window() {
+        let limiter = Limiter::default();
+        assert!(limiter.count("a", KEY, 1, Micros(WINDOW * 100)).is_ok());
+        assert!(limiter.count("a", KEY, 1, Micros(WINDOW)).is_ok());
+        assert!(limiter.count("a", KEY, 1, Micros(WINDOW)).is_err());
+    }
+
+    #[test]
+    fn windows_that_are_over_are_swept_out() {
+        let limiter = Limiter::default();
+        for key in 0..SWEEP_AT as u128 {
+            assert!(limiter.count("a", ApiKeyId(key), 1, Micros(0)).is_ok());
+        }
+        assert!(limiter.count("a", KEY, 1, Micros(WINDOW)).is_ok());
+        assert_eq!(limiter.windows.lock().len(), 1);
+    }
+}

@@ -8,6 +8,7 @@ use ledger::{
 };
 use store::{Listed, Outcome, Page, Stamped, TransactionFilter, TransactionView};
 
+use crate::check::{check_notes, check_parts, check_text};
 use crate::problem::{Problem, Refusal};
 use crate::write::{Idempotency, Recorded, new_id, no_subject, recorded, subject};
 use crate::{Caller, Service};
@@ -257,6 +258,7 @@ impl Service {
         if input.force {
             caller.require(Scopes::FORCE)?;
         }
+        check_parts(input.parts.as_ref())?;
         let reverse = Reverse {
             id: TransactionId(new_id()),
             transaction: input.transaction,
@@ -317,7 +319,7 @@ impl Service {
         Ok(())
     }
 
-    /// What the ledger takes for granted. `at` stands before the names of fields.
+    /// What is wrong about a transaction before the ledger sees it. `at` stands before the names of fields.
     fn check_post(&self, caller: &Caller, input: &PostTransaction, at: &str) -> Result<(), Problem> {
         if input.force {
             caller.require(Scopes::FORCE)?;
@@ -337,7 +339,10 @@ impl Service {
                 format!("must hold at most {} postings", self.config.postings),
             ));
         }
-        Ok(())
+        if let Some(reference) = &input.reference {
+            check_text(&format!("{at}reference"), reference)?;
+        }
+        check_notes(&input.notes)
     }
 }
 

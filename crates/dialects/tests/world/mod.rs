@@ -1,6 +1,11 @@
 //! A server without sockets, on the reference model: requests go through the same checks and wire formats as real ones.
 
-#![allow(dead_code, unreachable_pub, reason = "every test file uses some of it")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "every test file uses some of it, and a failure is a failed test"
+)]
 
 use std::sync::Arc;
 
