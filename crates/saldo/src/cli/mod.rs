@@ -1,0 +1,121 @@
+//! The command line.
+#![allow(clippy::print_stderr, reason = "a command says on stderr what went wrong")]
+
+mod init;
+mod serve;
+mod verify;
+
+use std::future::Future;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::Failure;
+use crate::place::Place;
+use crate::sandbox;
+
+/// A balance server: money movements are posted once, to a double-entry ledger, and every balance is read from it.
+#[derive(Parser)]
+#[command(name = "saldo", version, disable_help_subcommand = true)]
+#[command(after_help = "SALDO_LOG says what is logged to stderr: error, warn, info, debug.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts a server with a sample world, and prints each endpoint with a curl line that works
+    Sandbox(sandbox::Sandbox),
+    /// Makes a store, and prints the first operator key, once
+    Init(init::Init),
+    /// Starts the server on a store that `saldo init` made
+    Serve(serve::Serve),
+    /// Checks every byte of a store that no server has open: checksums, arithmetic, the chain of records
+    Verify(verify::Verify),
+}
+
+/// Which store.
+#[derive(clap::Args)]
+pub(crate) struct Store {
+    /// The folder of the store
+    #[arg(
+        long,
+        env = "SALDO_STORE",
+        value_name = "FOLDER",
+        default_value = "./saldo-data"
+    )]
+    store: Place,
+}
+
+/// Where to listen.
+#[derive(clap::Args)]
+pub(crate) struct Listen {
+    /// The address and port to listen on; port 0 picks a free one and prints it
+    #[arg(
+        long,
+        env = "SALDO_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(crate) listen: String,
+}
+
+/// Does what the command line says.
+pub(crate) fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Sandbox(sandbox) => {
+            log("warn");
+            in_runtime(sandbox.run())
+        }
+        Command::Init(init) => {
+            log("warn");
+            in_runtime(init.run())
+        }
+        Command::Serve(serve) => {
+            log("info");
+            in_runtime(serve.run())
+        }
+        Command::Verify(verify) => {
+            log("warn");
+            return verify.run();
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("saldo: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs to stderr what `SALDO_LOG` asks for, or from `level` on.
+fn log(level: &str) {
+    let wanted = std::env::var("SALDO_LOG").unwrap_or_else(|_| level.to_owned());
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(wanted))
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::while_doing("starting threads", error))?
+        .block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,197 @@
+//! One request and its answer: from hyper's types to those of [`dialects`] and back.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dialects::{Body, Headers, Method, Request, Response, Router};
+use http_body::Body as _;
+use hyper::HeaderMap;
+use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
+use ledger::{BookNo, Command, TransactionId};
+use service::{Problem, Service};
+use tokio::sync::watch;
+
+use super::reply::Reply;
+
+/// Answers that took longer are logged.
+const SLOW: Duration = Duration::from_secs(1);
+/// How long the store may take to say whether it takes writes.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+/// What answers requests.
+pub(crate) struct Server {
+    service: Arc<Service>,
+    router: Router,
+    /// Request ids are this start's name and a number, so that two starts have none in common.
+    start: u32,
+    requests: AtomicU64,
+    stopping: watch::Sender<bool>,
+}
+
+impl Server {
+    pub(crate) fn new(service: Arc<Service>, config: dialects::Config) -> Self {
+        let now = service.clock.now().0;
+        Self {
+            service,
+            router: Router::new(config),
+            // The lower half of the seconds is enough to tell starts apart in a log.
+            start: now.div_euclid(1_000_000) as u32,
+            requests: AtomicU64::new(0),
+            stopping: watch::Sender::new(false),
+        }
+    }
+
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// Ends streams, and says to whoever asks that nothing more should be sent here.
+    pub(super) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    pub(super) async fn answer(&self, request: hyper::Request<Incoming>) -> hyper::Response<Reply> {
+        let begun = Instant::now();
+        let (head, incoming) = request.into_parts();
+        let path = head.uri.path();
+        let response = match path {
+            "/healthz" => plain(200, "ok"),
+            "/readyz" => self.readiness().await,
+            _ => {
+                let number = self.requests.fetch_add(1, Ordering::Relaxed);
+                let id = format!("{:08x}-{number:x}", self.start);
+                self.routed(&head, incoming, &id).await
+            }
+        };
+        let taken = begun.elapsed();
+        if taken > SLOW {
+            let (method, status) = (head.method.as_str(), response.status);
+            tracing::warn!(
+                method,
+                path,
+                status,
+                milliseconds = taken.as_millis(),
+                "slow answer"
+            );
+        }
+        self.spelled(response)
+    }
+
+    /// The answer of a wire format.
+    async fn routed(&self, head: &hyper::http::request::Parts, incoming: Incoming, id: &str) -> Response {
+        let method = Method::parse(head.method.as_str());
+        let (path, headers) = (head.uri.path(), Fields(&head.headers));
+        let request = |body| Request::new(method, path, head.uri.query(), &headers, body);
+        if incoming.is_end_stream() {
+            return dialects::answer(&self.service, &self.router, id, request(Body::Whole(b""))).await;
+        }
+        let limit = self.router.body_limit(&self.service, method, path);
+        let within = Duration::from_secs(self.service.config.request_seconds.into());
+        match tokio::time::timeout(within, read(incoming, limit)).await {
+            Ok(Ok(Some(body))) => {
+                dialects::answer(&self.service, &self.router, id, request(Body::Whole(&body))).await
+            }
+            Ok(Ok(None)) => dialects::answer(&self.service, &self.router, id, request(Body::TooLarge)).await,
+            late => {
+                let detail = match late {
+                    Ok(_) => "the body ended before its end".to_owned(),
+                    Err(_) => format!(
+                        "the body did not arrive within {} s; send it faster",
+                        within.as_secs()
+                    ),
+                };
+                let problem = Problem::BadRequest { field: None, detail };
+                dialects::refusal(
+                    &self.service,
+                    &self.router,
+                    id,
+                    &request(Body::Whole(b"")),
+                    &problem,
+                )
+            }
+        }
+    }
+
+    /// Whether requests, writes too, can be sent here now.
+    async fn readiness(&self) -> Response {
+        if *self.stopping.borrow() {
+            return plain(503, "stopping");
+        }
+        // The expiry of a hold that can't be takes the way of every write, and leaves nothing behind.
+        let probe = Command::expiry(BookNo::OPERATOR, TransactionId(0), self.service.clock.now());
+        let submitted = tokio::time::timeout(READY_WITHIN, self.service.store.submit(vec![probe])).await;
+        match submitted.map(|mut answers| answers.pop()) {
+            Ok(Some(Ok(_))) => plain(200, "ready"),
+            Ok(Some(Err(error))) => plain(503, error.to_string()),
+            Ok(None) | Err(_) => plain(503, "the store does not answer"),
+        }
+    }
+
+    fn spelled(&self, response: Response) -> hyper::Response<Reply> {
+        let mut spelled = hyper::Response::new(Reply::new(response.body, &self.stopping));
+        *spelled.status_mut() =
+            hyper::StatusCode::from_u16(response.status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = spelled.headers_mut();
+        headers.reserve(response.headers.len());
+        for (name, value) in response.headers {
+            let value = match value {
+                Cow::Borrowed(text) => HeaderValue::from_str(text),
+                Cow::Owned(text) => HeaderValue::try_from(text),
+            };
+            match value {
+                Ok(value) => drop(headers.append(HeaderName::from_static(name), value)),
+                Err(error) => tracing::error!(name, %error, "a header could not be sent"),
+            }
+        }
+        spelled
+    }
+}
+
+fn plain(status: u16, text: impl Into<String>) -> Response {
+    Response::new(
+        status,
+        "text/plain; charset=utf-8",
+        format!("{}\n", text.into()).into_bytes(),
+    )
+}
+
+/// The body, unless it is larger than `limit`: then it is not read on, and hyper closes the connection.
+async fn read(mut incoming: Incoming, limit: usize) -> Result<Option<Bytes>, hyper::Error> {
+    let announced = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Ok(None);
+    }
+    let mut whole: Vec<u8> = Vec::new();
+    loop {
+        let frame =
+            std::future::poll_fn(|context| std::pin::Pin::new(&mut incoming).poll_frame(context)).await;
+        let Some(frame) = frame.transpose()? else {
+            return Ok(Some(Bytes::from(whole)));
+        };
+        // Trailers say nothing that is asked for here.
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > limit {
+            return Ok(None);
+        }
+        if whole.is_empty() && data.len() == announced {
+            return Ok(Some(data));
+        }
+        if whole.is_empty() {
+            whole.reserve_exact(announced);
+        }
+        whole.extend_from_slice(&data);
+    }
+}
+
+/// The headers of a request.
+struct Fields<'a>(&'a HeaderMap);
+
+impl Headers for Fields<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.to_str().ok()
+    }
+}

@@ -1,0 +1,16 @@
+//! Saldo, a balance server: the binary.
+//!
+//! [`cli`] reads the command line; each command is a module there, [`sandbox`] one of its own. [`http`] turns requests
+//! into those of [`dialects`] and answers back; what they mean is not its business. [`place`] finds and opens stores.
+
+mod cli;
+mod failure;
+mod http;
+mod place;
+mod sandbox;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,0 +1,172 @@
+//! Where a store is, and opening it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use ledger::BookNo;
+use service::{Clock, Service};
+use store::{Page, Store, Viewer};
+use store_journal::{JournalStore, OpenError, Options};
+
+use crate::failure::Failure;
+
+/// What `--store` names: a folder with an embedded store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place(PathBuf);
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("name a folder".to_owned());
+        }
+        match text.split_once("://") {
+            None => Ok(Self(PathBuf::from(text))),
+            Some(("postgres" | "postgresql", _)) => Err(
+                "PostgreSQL is not supported by this build; name a folder for the embedded store".to_owned(),
+            ),
+            Some((scheme, _)) => Err(format!("there are no stores at `{scheme}://`; name a folder")),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+/// What a store is used for, as far as it has been used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Nobody can use it yet: it was not made to its end.
+    Nothing,
+    /// A sandbox.
+    Sandbox,
+    /// Somebody's books.
+    Books,
+}
+
+/// The foreign id of a sandbox's root client.
+pub(crate) const SANDBOX: &str = "saldo-sandbox";
+
+impl Place {
+    /// The folder.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    /// Makes an empty store here. One that is here already is left as it is; a folder of other things is refused.
+    pub(crate) fn create(&self) -> Result<(), Failure> {
+        if self.holds_other_things()? {
+            return Err(Failure::new(format!(
+                "{self} is a folder of other things; name one that is empty or does not exist yet"
+            )));
+        }
+        let disk = store_journal::folder(&self.0, true).map_err(|error| self.failed("making", &error))?;
+        match store_journal::create(&disk, &options(), &self.to_string()) {
+            Ok(()) | Err(OpenError::Exists(_)) => Ok(()),
+            Err(error) => Err(self.failed("making", &error)),
+        }
+    }
+
+    /// Opens the store here.
+    pub(crate) fn open(&self) -> Result<Arc<JournalStore>, Failure> {
+        if !self.0.is_dir() {
+            return Err(Failure::new(OpenError::NotFound(self.to_string()).to_string()));
+        }
+        let disk = store_journal::folder(&self.0, false).map_err(|error| self.failed("opening", &error))?;
+        let store = JournalStore::open(disk, options(), &self.to_string()).map_err(|error| match error {
+            OpenError::NotFound(_) => Failure::new(error.to_string()),
+            other => self.failed("opening", &other),
+        })?;
+        let recovery = store.recovery();
+        if recovery.bytes_cut > 0 {
+            tracing::warn!(
+                store = %self,
+                bytes = recovery.bytes_cut,
+                files = ?recovery.cut_files,
+                "the last write was not complete and nobody was told that it was done; its bytes were put aside"
+            );
+        }
+        tracing::info!(store = %self, frames = recovery.frames, records = recovery.records, "opened");
+        Ok(Arc::new(store))
+    }
+
+    /// Whether there are files here and none of them is a store's.
+    fn holds_other_things(&self) -> Result<bool, Failure> {
+        let files = match std::fs::read_dir(&self.0) {
+            Ok(files) => files,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(self.failed("reading", &error)),
+        };
+        let names: Vec<_> = files
+            .flatten()
+            .map(|file| file.file_name().to_string_lossy().into_owned())
+            .collect();
+        let ours = |name: &String| name == "lock" || name.ends_with(".log") || name.ends_with(".log.new");
+        Ok(!names.is_empty() && !names.iter().any(ours))
+    }
+
+    fn failed(&self, doing: &str, error: &dyn fmt::Display) -> Failure {
+        Failure::while_doing(&format!("{doing} the store in {self}"), error)
+    }
+}
+
+/// The usual ones. What can't be written for sure ends the process: the next opening finds out what is durable.
+pub(crate) fn options() -> Options {
+    let clock = Clock::System;
+    let mut options = Options::new(Arc::new(move || clock.now()));
+    options.on_fatal = Arc::new(|why| {
+        tracing::error!(
+            "{why}; stopping at once, since what is durable is not known until the store is opened again"
+        );
+        std::process::abort();
+    });
+    options
+}
+
+/// What the service's store is used for.
+pub(crate) async fn content(service: &Service) -> Result<Content, Failure> {
+    let operator = Viewer {
+        book: BookNo::OPERATOR,
+        client: None,
+    };
+    let first = Page {
+        limit: 1,
+        after: None,
+    };
+    let store: &dyn Store = &*service.store;
+    if !store
+        .clients(operator, Some(SANDBOX.to_owned()), first)
+        .await?
+        .items
+        .is_empty()
+    {
+        return Ok(Content::Sandbox);
+    }
+    let used = !store.api_keys(operator, first).await?.items.is_empty()
+        || !store.clients(operator, None, first).await?.items.is_empty();
+    Ok(if used { Content::Books } else { Content::Nothing })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_folder() {
+        assert_eq!("./x".parse(), Ok(Place(PathBuf::from("./x"))));
+        for no in ["", "postgres://localhost/saldo", "postgresql://db", "s3://bucket"] {
+            assert!(no.parse::<Place>().is_err(), "{no}");
+        }
+        assert!(
+            "postgres://db"
+                .parse::<Place>()
+                .is_err_and(|text| text.contains("not supported by this build"))
+        );
+    }
+}

@@ -1,0 +1,82 @@
+//! `saldo sandbox`: a server with a sample world, and a screen that shows how to ask it.
+//!
+//! The world is made once for a store, by the same operations that users have, each under an idempotency key of its
+//! own: a making that was interrupted goes on where it was. What the screen and the card name is found again by foreign
+//! ids, so whatever was done to the world in the meantime stays.
+
+mod card;
+mod cast;
+mod landmarks;
+mod rates;
+mod screen;
+mod story;
+mod world;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use service::{Clock, Service};
+
+use crate::cli::Listen;
+use crate::failure::Failure;
+use crate::http::{self, Server};
+use crate::place::{self, Content, Place};
+
+/// A server with a sample world.
+#[derive(clap::Args)]
+pub(crate) struct Sandbox {
+    #[command(flatten)]
+    listen: Listen,
+    /// The folder of the store; made if it is not there, and its world is kept if it is
+    #[arg(
+        long,
+        env = "SALDO_STORE",
+        value_name = "FOLDER",
+        default_value = "./saldo-sandbox"
+    )]
+    store: Place,
+    /// Writes what the screen shows, with the keys, as JSON to this file
+    #[arg(long, env = "SALDO_CARD", value_name = "FILE")]
+    card: Option<PathBuf>,
+}
+
+impl Sandbox {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let stop = http::on_signal()?;
+        let listener = http::listen(&self.listen.listen).await?;
+        let url = http::base_url(&listener)?;
+        self.store.create()?;
+        let store = self.store.open()?;
+        let config = dialects::Config::default();
+        let service = Arc::new(Service::new(store, config.service.clone(), Clock::System));
+        let card = match prepare(&service, &self.store, url).await {
+            Ok(card) => card,
+            Err(failure) => {
+                service.store.close().await?;
+                return Err(failure);
+            }
+        };
+        // Connections wait until they are accepted below, so whoever finds the server ready finds the card complete.
+        if let Some(file) = &self.card {
+            card.write(file)?;
+        }
+        println!("{}", screen::text(&card, &self.store));
+        http::serve(listener, Arc::new(Server::new(service, config)), stop).await
+    }
+}
+
+/// Makes what is missing of the world, and fresh keys.
+async fn prepare(service: &Service, place: &Place, url: String) -> Result<card::Card, Failure> {
+    match place::content(service).await? {
+        Content::Books => {
+            return Err(Failure::new(format!(
+                "the store in {place} is not a sandbox, and nothing was changed in it; name another folder with --store"
+            )));
+        }
+        Content::Nothing | Content::Sandbox => {}
+    }
+    let root = world::make(service).await?;
+    let caller = service.in_book(service::Caller::server(), root).await?;
+    let landmarks = landmarks::find(service, &caller, root).await?;
+    card::mint(service, &caller, landmarks, url).await
+}
