@@ -30,6 +30,9 @@ pub use read::{
 /// What a store answers, when it is ready. Balance reads of an embedded store are ready at once.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
+/// What a store answers to commands: one outcome for each, in their order.
+pub type Outcomes<'a> = Pin<Box<dyn Future<Output = Vec<Result<Outcome, StoreError>>> + Send + 'a>>;
+
 /// What became of a command.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Outcome {
@@ -46,10 +49,7 @@ pub enum Outcome {
 /// Keeps the books. Every write that is answered is durable; every read shows only what is.
 pub trait Store: Send + Sync + 'static {
     /// Takes commands, each a decision of its own, in this order; answers in the same order, when all are durable.
-    fn submit(
-        &self,
-        commands: Vec<Command>,
-    ) -> Pin<Box<dyn Future<Output = Vec<Result<Outcome, StoreError>>> + Send + '_>>;
+    fn submit(&self, commands: Vec<Command>) -> Outcomes<'_>;
 
     /// Where a book stands.
     fn position(&self, book: BookNo) -> Answer<'_, Position>;
@@ -122,7 +122,8 @@ pub trait Store: Send + Sync + 'static {
     /// The viewer's client and, for a root, its subsidiaries, each with its primary `main` account.
     fn client_accounts(&self, viewer: Viewer) -> Answer<'_, Stamped<ClientAccounts>>;
 
-    /// What a customer's accounts of some purposes hold (settled), and the rates that lead from there to `currency`.
+    /// What a customer's accounts of some purposes hold (settled), and the rates that lead from there to `currency`:
+    /// those for the effective time, else the recorded one, else now, as they were known at the recorded time.
     fn valuation(
         &self,
         viewer: Viewer,
@@ -142,10 +143,11 @@ pub trait Store: Send + Sync + 'static {
         page: Page,
     ) -> Answer<'_, Option<Listed<EntryView>>>;
 
-    /// A transaction.
+    /// A transaction. Who does not see all its accounts does not see it, as in captures and reversals; what it did to an
+    /// account in sight is among that account's entries.
     fn transaction(&self, viewer: Viewer, id: TransactionId) -> Answer<'_, Option<Stamped<TransactionView>>>;
 
-    /// Transactions, newest first.
+    /// Transactions all of whose accounts are in sight, newest first.
     fn transactions(
         &self,
         viewer: Viewer,
@@ -153,7 +155,7 @@ pub trait Store: Send + Sync + 'static {
         page: Page,
     ) -> Answer<'_, Listed<TransactionView>>;
 
-    /// Holds, newest first.
+    /// Holds all of whose accounts are in sight, newest first.
     fn holds(&self, viewer: Viewer, filter: HoldFilter, page: Page) -> Answer<'_, Listed<Arc<ledger::Hold>>>;
 
     /// The assets that the viewer's book sees, by name.

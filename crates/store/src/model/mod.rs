@@ -10,8 +10,7 @@ mod money;
 mod read;
 mod rows;
 
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +22,8 @@ use tokio::sync::Notify;
 
 use crate::{
     AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, ClientAccounts, CustomerAccounts,
-    CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Page, Purposes, Stamped, Store,
-    StoreError, TransactionFilter, TransactionView, Viewer,
+    CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Outcomes, Page, Purposes,
+    Stamped, Store, StoreError, TransactionFilter, TransactionView, Viewer,
 };
 use book::World;
 use read::View;
@@ -92,10 +91,7 @@ fn book(world: &World, no: BookNo) -> Result<&book::Book, StoreError> {
 }
 
 impl Store for Model {
-    fn submit(
-        &self,
-        commands: Vec<Command>,
-    ) -> Pin<Box<dyn Future<Output = Vec<Result<Outcome, StoreError>>> + Send + '_>> {
+    fn submit(&self, commands: Vec<Command>) -> Outcomes<'_> {
         Box::pin(async move { commands.iter().map(|command| self.take(command)).collect() })
     }
 

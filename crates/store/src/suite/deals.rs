@@ -59,6 +59,22 @@ impl Stream {
     }
 
     fn posting(&mut self, book: usize) -> Posting {
+        let fresh = self.fresh_posting(book);
+        let posting = match self.books[book].last {
+            // All of what the last one brought, or one more: what is just enough is tried too.
+            Some(last) if self.random.percent(8) => Posting {
+                from: last.to,
+                to: fresh.to,
+                asset: last.asset,
+                amount: clamp(last.amount.get() + u128::from(self.random.percent(30))),
+            },
+            _ => fresh,
+        };
+        self.books[book].last = Some(posting);
+        posting
+    }
+
+    fn fresh_posting(&mut self, book: usize) -> Posting {
         let from = self.source(book);
         let mut to = self.account(book);
         if to.id == from.id && self.random.percent(90) {
@@ -140,6 +156,7 @@ impl Stream {
             90..95 => Some(self.now),
             _ => Some(Micros(self.now.0 - 1)),
         };
+        self.ends.extend(expires_at);
         HoldTerms { expires_at }
     }
 

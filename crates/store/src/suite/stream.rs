@@ -4,7 +4,7 @@
 
 use ledger::{
     AccountId, Action, AssetName, BookNo, ClientId, Command, CustomerId, Fingerprint, Key, Micros, Owner,
-    Purpose, TransactionId,
+    Posting, Purpose, TransactionId,
 };
 
 use super::random::Random;
@@ -68,6 +68,8 @@ pub(super) struct KnownBook {
     pub(super) holds: Vec<KnownTransaction>,
     pub(super) api_keys: Vec<ledger::ApiKeyId>,
     pub(super) assets: Vec<AssetName>,
+    /// The last posting, to pass on what it brought.
+    pub(super) last: Option<Posting>,
 }
 
 /// A stream on its way.
@@ -75,6 +77,8 @@ pub(super) struct Stream {
     pub(super) random: Random,
     pub(super) now: Micros,
     pub(super) books: Vec<KnownBook>,
+    /// When holds end.
+    pub(super) ends: Vec<Micros>,
     commands: Vec<Command>,
 }
 
@@ -84,6 +88,7 @@ impl Stream {
             random: Random::new(seed),
             now: Micros(START),
             books: vec![KnownBook::default()],
+            ends: Vec::new(),
             commands: Vec::new(),
         }
     }
@@ -176,6 +181,11 @@ impl Stream {
     }
 
     fn pass_time(&mut self) {
+        if !self.ends.is_empty() && self.random.percent(3) {
+            // To the very moment at which a hold ends.
+            self.now = self.random.pick(&self.ends).max(self.now);
+            return;
+        }
         let step = match self.random.below(100) {
             0..50 => self.random.below(1_000) as i64,
             50..90 => self.random.below(20) as i64 * SECOND,
