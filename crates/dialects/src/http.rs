@@ -61,6 +61,11 @@ pub trait Headers: Sync {
     /// The first value of the header with this name, given in lower case. `None` also when it is not text of visible
     /// ASCII and spaces.
     fn get(&self, name: &str) -> Option<&str>;
+
+    /// Whether there is a header with this name at all, be it text or not.
+    fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
 }
 
 /// For tests: names in any case with their values.

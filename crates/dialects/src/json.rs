@@ -101,6 +101,12 @@ impl Json {
         self.quoted(|body| push_decimal(body, minor, places));
     }
 
+    /// A value that is JSON already.
+    pub fn raw(&mut self, json: &str) {
+        self.separate();
+        self.body.extend_from_slice(json.as_bytes());
+    }
+
     fn quoted(&mut self, text: impl FnOnce(&mut Vec<u8>)) {
         self.separate();
         self.body.push(b'"');

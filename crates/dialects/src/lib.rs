@@ -17,6 +17,7 @@ pub mod iso;
 pub mod json;
 pub mod light;
 pub mod magicline;
+pub mod native;
 pub mod polygon;
 pub mod problem;
 pub mod route;
@@ -34,6 +35,7 @@ pub use router::{Found, Router};
 #[must_use]
 pub fn all() -> Vec<Dialect> {
     vec![
+        native::dialect(),
         conduit::dialect(),
         magicline::dialect(),
         polygon::dialect(),

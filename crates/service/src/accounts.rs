@@ -191,23 +191,36 @@ impl Service {
         caller: &Caller,
         found: &AccountBalances,
     ) -> Result<AccountView, Problem> {
+        let mut views = self.account_views(caller, std::slice::from_ref(found)).await?;
+        views
+            .pop()
+            .ok_or_else(|| Problem::internal("an account has no view"))
+    }
+
+    /// Accounts as an answer shows them: with their assets by name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn account_views(
+        &self,
+        caller: &Caller,
+        found: &[AccountBalances],
+    ) -> Result<Vec<AccountView>, Problem> {
         let mut names: HashMap<AssetNo, AssetName> = found
-            .currency
             .iter()
-            .chain(found.balances.iter().map(|balance| &balance.asset))
+            .flat_map(|one| {
+                let touched = one.balances.iter().map(|balance| &balance.asset);
+                one.currency.iter().chain(touched)
+            })
             .map(|asset| (asset.no, asset.name))
             .collect();
         // A limit may be set in an asset that the account has not touched yet.
-        if found
-            .account
-            .limits
-            .iter()
-            .any(|limit| !names.contains_key(&limit.asset))
-        {
+        let mut limits = found.iter().flat_map(|one| &one.account.limits);
+        if limits.any(|limit| !names.contains_key(&limit.asset)) {
             let assets = self.store.assets(caller.viewer).await?;
             names.extend(assets.iter().map(|asset| (asset.no, asset.name)));
         }
-        view(&found.account, &names)
+        found.iter().map(|one| view(&one.account, &names)).collect()
     }
 }
 

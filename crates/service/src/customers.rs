@@ -154,7 +154,7 @@ impl Service {
     ) -> Result<Written<CustomerView>, Problem> {
         caller.require(Scopes::ADMIN)?;
         if let Some(label) = &input.label {
-            check_text("dunningLevel", label)?;
+            check_text("label", label)?;
         }
         let action = Action::SetDunning {
             customer: input.customer,

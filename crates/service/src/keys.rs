@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ledger::{Action, ApiKey, ApiKeyId, ClientId, Code, Micros, NewApiKey, Scopes};
-use store::{Listed, Page};
+use store::{Cursor, Listed, Page};
 
 use crate::auth::{CLIENT_SCOPES, Credentials};
 use crate::check::check_label;
@@ -113,5 +113,44 @@ impl Service {
     pub async fn keys(&self, caller: &Caller, page: Page) -> Result<Listed<Arc<ApiKey>>, Problem> {
         caller.require(Scopes::READ)?;
         Ok(self.store.api_keys(caller.viewer, page).await?)
+    }
+
+    /// The API keys of one client, in order of creation, without their secrets. Scope `read`.
+    ///
+    /// # Errors
+    /// [`Problem::NotFound`] for the client.
+    pub async fn keys_of(
+        &self,
+        caller: &Caller,
+        client: ClientId,
+        page: Page,
+    ) -> Result<Listed<Arc<ApiKey>>, Problem> {
+        let caller = &self.at_home_of(caller, Some(client)).await?;
+        let position = self.client(caller, client).await?.position;
+        let mut listed = Listed {
+            items: Vec::new(),
+            next: page.after,
+            position,
+        };
+        // The store lists the keys of the whole book; there are few, so looking through them is cheap.
+        loop {
+            let after = listed.next;
+            let some = self.keys(caller, Page { after, ..page }).await?;
+            for key in some.items.into_iter().filter(|key| key.client == Some(client)) {
+                if listed.items.len() == page.limit {
+                    return Ok(listed);
+                }
+                listed.next = Some(Cursor {
+                    position: key.no.into(),
+                    index: 0,
+                });
+                listed.items.push(key);
+            }
+            if some.next.is_none() || listed.items.len() == page.limit {
+                listed.next = some.next.and(listed.next);
+                return Ok(listed);
+            }
+            listed.next = some.next;
+        }
     }
 }

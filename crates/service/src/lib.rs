@@ -50,7 +50,7 @@ pub use limit::{Limiter, Standing};
 pub use metrics::Metrics;
 pub use problem::{Problem, Refusal};
 pub use transactions::{
-    AfterBalance, BatchDone, ItemDone, PostTransaction, ReverseTransaction, TransactionDone,
+    AfterBalance, BatchDone, ItemDone, PostTransaction, ReverseTransaction, TransactionDone, balances_after,
 };
 pub use valuation::{Valuation, Value};
 pub use write::{Idempotency, Written};

@@ -1,10 +1,11 @@
 //! Transactions: posting, holding, reversing, and reading them back.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ledger::{
-    AccountId, Action, AssetName, Booked, Code, Entry, HoldTerms, Micros, Notes, Parts, Position, Posting,
-    Record, Reverse, Scopes, Transaction, TransactionId,
+    AccountId, Action, AssetName, Booked, Code, Entry, HoldTerms, Micros, Move, Notes, Parts, Position,
+    Posting, Record, Reverse, Scopes, Transaction, TransactionId,
 };
 use store::{Listed, Outcome, Page, Stamped, TransactionFilter, TransactionView};
 
@@ -80,28 +81,33 @@ impl TransactionDone {
         self.record.booked().get(self.nth)
     }
 
-    /// Each account touched, per asset, after the transaction, in order of first touch.
+    /// Each account touched, per asset, after the transaction: see [`balances_after`].
     #[must_use]
     pub fn balances_after(&self) -> Vec<AfterBalance> {
-        let mut after: Vec<AfterBalance> = Vec::new();
-        for made in self.booked().into_iter().flat_map(|booked| &booked.moves) {
-            for (account, entry) in [(made.from.id, made.from_after), (made.to.id, made.to_after)] {
-                let asset = made.asset.name;
-                match after
-                    .iter_mut()
-                    .find(|one| one.account == account && one.asset == asset)
-                {
-                    Some(one) => one.entry = entry,
-                    None => after.push(AfterBalance {
-                        account,
-                        asset,
-                        entry,
-                    }),
-                }
+        balances_after(self.booked().map_or(&[], |booked| &booked.moves))
+    }
+}
+
+/// Each account touched by `moves`, per asset, after them, in order of first touch.
+#[must_use]
+pub fn balances_after(moves: &[Move]) -> Vec<AfterBalance> {
+    let mut places = HashMap::with_capacity(2 * moves.len());
+    let mut after: Vec<AfterBalance> = Vec::with_capacity(2 * moves.len());
+    for made in moves {
+        for (account, entry) in [(made.from.id, made.from_after), (made.to.id, made.to_after)] {
+            let place = *places.entry((account, made.asset.no)).or_insert(after.len());
+            let one = AfterBalance {
+                account,
+                asset: made.asset.name,
+                entry,
+            };
+            match after.get_mut(place) {
+                Some(known) => *known = one,
+                None => after.push(one),
             }
         }
-        after
     }
+    after
 }
 
 /// What became of one item of a batch.

@@ -1,0 +1,107 @@
+//! `POST /transactions/batch`: many transactions at once, each for itself or all or none.
+
+use service::{BatchDone, Idempotency, ItemDone, Metrics, PostTransaction, Problem};
+
+use super::body::{Value, body};
+use super::query::idempotency;
+use super::{problems, reply, transactions};
+use crate::Config;
+use crate::http::{Context, Request, Response};
+use crate::json::Json;
+use crate::problem;
+use crate::route::Endpoint;
+
+pub(super) struct PostBatch;
+
+/// A batch to be posted.
+pub(super) struct Batch {
+    transactions: Vec<PostTransaction>,
+    /// The key of an atomic batch.
+    atomic: Option<Idempotency>,
+}
+
+impl Endpoint for PostBatch {
+    type Input = Batch;
+    type Output = BatchDone;
+
+    fn parse(request: &Request<'_>, config: &Config) -> Result<Self::Input, Problem> {
+        let body = body(request)?;
+        let [items, atomic] = body.object(["transactions", "atomic"])?;
+        let atomic = atomic.flag()?;
+        let items = items.need(Value::array)?;
+        let limit = config.service.batch_items;
+        if items.len() > limit {
+            return Err(Problem::TooLarge {
+                what: "transactions",
+                limit,
+            });
+        }
+        let transactions = items.each(transactions::read)?;
+        let key = idempotency(request)?;
+        if !atomic && key.header_key.is_some() {
+            return Err(Problem::bad(
+                "Idempotency-Key",
+                "is for atomic batches alone; elsewhere the `id` of each transaction is its key",
+            ));
+        }
+        Ok(Batch {
+            transactions,
+            atomic: atomic.then_some(key),
+        })
+    }
+
+    async fn run(context: Context<'_>, input: Self::Input) -> Result<Self::Output, Problem> {
+        let Batch { transactions, atomic } = input;
+        match atomic {
+            Some(key) => context.service.post_all(context.caller, transactions, key).await,
+            None => context.service.post_each(context.caller, transactions).await,
+        }
+    }
+
+    fn render(done: &Self::Output, _: &Config, _: &Metrics) -> Result<Response, Problem> {
+        let body = reply::object(64 + 96 * done.items.len(), |body| {
+            body.key("position").int(done.position.0);
+            body.key("results").array(|results| {
+                done.items
+                    .iter()
+                    .for_each(|item| results.object(|one| result(one, item)))
+            });
+        });
+        Ok(reply::recorded(
+            Response::json(200, body),
+            done.position,
+            done.replayed,
+        ))
+    }
+}
+
+fn result(body: &mut Json, item: &ItemDone) {
+    reply::id(body, "id", item.id.0);
+    let (position, replayed) = match &item.result {
+        Ok(done) => {
+            body.key("status").string(transactions::status(done));
+            (Some(done.record.position), done.replayed)
+        }
+        Err(refused) => {
+            body.key("status").string("rejected");
+            body.key("rejection").object(|rejection| {
+                rejection.key("code").string(problem::code(refused));
+                rejection.key("detail").string(&problem::detail(refused));
+                if let Problem::Rejected(refusal) = refused {
+                    problems::culprit(rejection, &refusal.rejection);
+                }
+            });
+            match refused {
+                Problem::Rejected(refusal) => (Some(refusal.position), refusal.replayed),
+                // A conflict is not recorded.
+                _ => (None, false),
+            }
+        }
+    };
+    if let Some(position) = position {
+        body.key("position").int(position.0);
+    }
+    if replayed {
+        body.key("replayed").bool(true);
+    }
+}
