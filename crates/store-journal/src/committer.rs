@@ -13,6 +13,7 @@ use crate::index::Pairs;
 use crate::log::frame::FrameKind;
 use crate::log::run::write_run;
 use crate::log::{Disk, FrameBuf, KeyTable, Log, LogError};
+use crate::snapshot::Due;
 use crate::tables::Published;
 use crate::writer::Batch;
 
@@ -71,7 +72,7 @@ pub(crate) struct Committer {
     /// Told when a write or sync failed: what is on the disk is not known any more, so the process has to stop.
     pub(crate) on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
     /// Told how many bytes were written, so that a snapshot is made from time to time.
-    pub(crate) written: Arc<AtomicU64>,
+    pub(crate) snapshots: Arc<Due>,
 }
 
 impl Committer {
@@ -101,11 +102,11 @@ impl Committer {
                     return Err(error);
                 }
             };
-            self.written.fetch_add(batch.frame.frame_len(), Ordering::Relaxed);
             if let Some(sealed) = info.sealed {
                 self.seal(sealed);
             }
             self.publish(&batch, position);
+            self.snapshots.wrote(batch.frame.frame_len());
         }
         self.done.store(batch.number, Ordering::Release);
         for (reply, answers) in batch.replies {

@@ -14,7 +14,7 @@ use ledger::{
     Account, AccountNo, ApiKey, Asset, AssetNo, Balance, Book, BookNo, Client, ClientId, Customer, Head,
     Hold, Owner, Purpose, RateRow,
 };
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::committer::Unsealed;
@@ -136,6 +136,48 @@ impl Restored {
         self.account_stamps
             .get(&(book, account.0 / ACCOUNTS))
             .is_some_and(|stamp| sequence <= *stamp)
+    }
+}
+
+/// Says when the next snapshot is due: after so many bytes of frames.
+pub(crate) struct Due {
+    every: u64,
+    state: Mutex<(u64, bool)>,
+    changed: Condvar,
+}
+
+impl Due {
+    pub(crate) fn every(bytes: u64) -> Self {
+        Self {
+            every: bytes,
+            state: Mutex::new((0, false)),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// So many bytes more were written.
+    pub(crate) fn wrote(&self, bytes: u64) {
+        let mut state = self.state.lock();
+        state.0 += bytes;
+        if state.0 >= self.every {
+            self.changed.notify_all();
+        }
+    }
+
+    /// No snapshot is due any more.
+    pub(crate) fn stop(&self) {
+        self.state.lock().1 = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until one is due; false when there will be none.
+    pub(crate) fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        while !state.1 && state.0 < self.every {
+            self.changed.wait(&mut state);
+        }
+        state.0 = 0;
+        !state.1
     }
 }
 

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ledger::{BookNo, Position};
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Mutex, RwLock};
 use store::StoreError;
 use store::gather::{Submitter, queue};
 use tokio::sync::mpsc;
@@ -15,8 +15,7 @@ use crate::committer::{Committer, Unsealed, Watchers};
 use crate::log::{Disk, Log, Planner, Recovery};
 use crate::open::{OpenError, Opened, Options, open};
 use crate::reads::View;
-use crate::snapshot;
-use crate::tables::Published;
+use crate::snapshot::{self, Due};
 use crate::writer::Writer;
 
 /// How long a reader waits for a position.
@@ -36,19 +35,12 @@ struct Threads {
     writer: JoinHandle<Planner>,
     committer: JoinHandle<()>,
     snapshots: JoinHandle<()>,
-    stop: Arc<Stop>,
+    due: Arc<Due>,
     log: Arc<Log>,
     disk: Arc<dyn Disk>,
     unsealed: Arc<Mutex<Unsealed>>,
     failed: Arc<AtomicBool>,
     options: Options,
-}
-
-/// Ends the snapshot thread.
-#[derive(Default)]
-struct Stop {
-    stopped: Mutex<bool>,
-    changed: Condvar,
 }
 
 impl JournalStore {
@@ -83,7 +75,10 @@ impl JournalStore {
         // One batch may wait while another is written; the third is being decided.
         let (batches, decided) = mpsc::channel(1);
         let (spare, spares) = std::sync::mpsc::channel();
-        let (done, written) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (done, due) = (
+            Arc::new(AtomicU64::new(0)),
+            Arc::new(Due::every(options.snapshot_every)),
+        );
         let on_fatal: Arc<dyn Fn(&str) + Send + Sync> = {
             let (failed, outer) = (Arc::clone(&failed), Arc::clone(&options.on_fatal));
             Arc::new(move |why: &str| {
@@ -101,7 +96,7 @@ impl JournalStore {
             done: Arc::clone(&done),
             spare,
             on_fatal,
-            written: Arc::clone(&written),
+            snapshots: Arc::clone(&due),
         };
         let (clock, reading) = (Arc::clone(&options.clock), Arc::clone(&options.clock));
         let writer = Writer::new(
@@ -114,21 +109,22 @@ impl JournalStore {
             batches,
             spares,
         );
-        let stop = Arc::new(Stop::default());
         let snapshots = {
-            let (stop, disk, store) = (Arc::clone(&stop), Arc::clone(&disk), log.store_id());
-            let (published, unsealed, every) = (
-                Arc::clone(&published),
-                Arc::clone(&unsealed),
-                options.snapshot_every,
-            );
-            move || snapshot_from_time_to_time(&stop, &*disk, &store, &published, &unsealed, &written, every)
+            let (due, disk, store) = (Arc::clone(&due), Arc::clone(&disk), log.store_id());
+            let (published, unsealed) = (Arc::clone(&published), Arc::clone(&unsealed));
+            move || {
+                while due.wait() {
+                    if let Err(error) = snapshot::write(&*disk, &store, &published, &unsealed) {
+                        tracing::warn!(%error, "no snapshot was written; opening will take longer");
+                    }
+                }
+            }
         };
         let threads = Threads {
             writer: spawn("saldo-writer", move || writer.run(inbox))?,
             committer: spawn("saldo-committer", move || committer.run(decided))?,
             snapshots: spawn("saldo-snapshots", snapshots)?,
-            stop,
+            due,
             log,
             disk,
             unsealed,
@@ -168,8 +164,7 @@ impl JournalStore {
             return Ok(());
         };
         let ended = |what: &str| StoreError::Closed(format!("{what} ended badly"));
-        *threads.stop.stopped.lock() = true;
-        threads.stop.changed.notify_all();
+        threads.due.stop();
         threads
             .snapshots
             .join()
@@ -227,8 +222,7 @@ impl Drop for JournalStore {
     fn drop(&mut self) {
         self.submitter.lock().take();
         if let Some(threads) = self.threads.lock().take() {
-            *threads.stop.stopped.lock() = true;
-            threads.stop.changed.notify_all();
+            threads.due.stop();
             let _ = threads.snapshots.join();
             let _ = threads.writer.join();
             let _ = threads.committer.join();
@@ -242,30 +236,4 @@ fn spawn<T: Send + 'static>(
 ) -> Result<JoinHandle<T>, OpenError> {
     let thread = std::thread::Builder::new().name(name.into()).spawn(work);
     thread.map_err(|error| OpenError::Disk(crate::log::DiskError::from_io("starting", name, error)))
-}
-
-fn snapshot_from_time_to_time(
-    stop: &Stop,
-    disk: &dyn Disk,
-    store: &crate::log::StoreId,
-    published: &RwLock<Published>,
-    unsealed: &Mutex<Unsealed>,
-    written: &AtomicU64,
-    every: u64,
-) {
-    let mut last = 0;
-    let mut stopped = stop.stopped.lock();
-    while !*stopped {
-        stop.changed.wait_for(&mut stopped, Duration::from_secs(1));
-        let now = written.load(Ordering::Relaxed);
-        if *stopped || now - last < every {
-            continue;
-        }
-        last = now;
-        parking_lot::MutexGuard::unlocked(&mut stopped, || {
-            if let Err(error) = snapshot::write(disk, store, published, unsealed) {
-                tracing::warn!(%error, "no snapshot was written; opening will take longer");
-            }
-        });
-    }
 }

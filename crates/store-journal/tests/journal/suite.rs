@@ -7,6 +7,7 @@ use store::suite::{Backend, now};
 use store_journal::log::LogOptions;
 use store_journal::{JournalStore, Options, create, folder};
 
+/// Journals in temporary folders.
 struct Journal;
 
 impl Backend for Journal {

@@ -1,0 +1,4 @@
+//! The journal store from outside: the suite of all stores, and what only a journal has to show.
+
+mod reopening;
+mod suite;
