@@ -113,7 +113,7 @@ impl Checked<'_> {
         (self.dialect.check)(request, self.route)?;
         if request.body == Body::TooLarge {
             return Err(Problem::TooLarge {
-                what: "body",
+                what: "bytes of body",
                 limit: self.router.body_limit(self.service, request.method, request.path),
             });
         }

@@ -69,7 +69,7 @@ pub fn detail(problem: &Problem) -> String {
         Problem::MethodNotAllowed { allow } => format!("This path takes other methods: {allow}."),
         Problem::Rejected(refusal) => refusal.rejection.code.cure().to_owned(),
         Problem::TooLarge { what, limit } => {
-            format!("The {what} may be at most {limit} large; send less at once.")
+            format!("At most {limit} {what} are taken at once; send less.")
         }
         Problem::UnsupportedMediaType => {
             "The body must be JSON; say so in `Content-Type: application/json`.".to_owned()

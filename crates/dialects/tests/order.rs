@@ -5,6 +5,7 @@ mod world;
 use dialects::spelling::{Prefix, ksuid, uuid};
 use dialects::{Body, Config, Method, Request, Router};
 use ledger::{Owner, Purpose, Scopes};
+use proptest::prelude::*;
 use service::{Caller, CreateKey, Idempotency};
 use world::World;
 
@@ -147,7 +148,7 @@ async fn a_body_that_was_too_large() {
     assert_eq!(answer.status, 413);
     assert_eq!(
         answer.bytes(),
-        br#"{"error":"The body may be at most 1048576 large; send less at once."}"#
+        br#"{"error":"At most 1048576 bytes of body are taken at once; send less."}"#
     );
     // Whether the path takes it comes first.
     assert_eq!(ask("/clients/accounts").await.status, 405);
@@ -178,4 +179,57 @@ fn the_paths_of_the_cards() {
             "light GET /v1/card-balance-accounts/{accountId}",
         ]
     );
+}
+
+/// Something that stands where an id should: any bytes, or an id with one character changed.
+fn near_ids(spelled: String) -> impl Strategy<Value = String> {
+    let changed = (0..spelled.len(), any::<u8>()).prop_map(move |(at, byte)| {
+        let mut bytes = spelled.clone().into_bytes();
+        bytes[at] = byte;
+        bytes
+    });
+    let bytes = prop_oneof![changed, proptest::collection::vec(any::<u8>(), 1..40)];
+    bytes.prop_map(|bytes| bytes.iter().map(|byte| format!("%{byte:02x}")).collect())
+}
+
+fn any_id() -> impl Strategy<Value = (usize, String)> {
+    (0..4usize, any::<u128>()).prop_flat_map(|(endpoint, id)| {
+        let spelled = match endpoint {
+            0 => ksuid(Prefix::Customer, id).to_string(),
+            1 => (id as i64).to_string(),
+            2 => dialects::spelling::typeid(id).to_string(),
+            _ => uuid(id).to_string(),
+        };
+        (Just(endpoint), near_ids(spelled))
+    })
+}
+
+#[test]
+fn no_text_in_the_place_of_an_id_breaks_anything() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (world, signed) = runtime.block_on(async {
+        let unlimited = "[magicline]\nrate_limit_per_minute = 0\n[light]\nrate_limit_per_minute = 0";
+        let world = World::with(unlimited).await;
+        let issued = world
+            .service
+            .issue_token(&world.key.api_key(), &world.key.api_secret())
+            .await
+            .unwrap();
+        (world, format!("Bearer {}", issued.token))
+    });
+    let (key, secret, token) = (world.key.api_key(), world.key.api_secret(), world.key.token());
+    proptest!(|((endpoint, id) in any_id())| {
+        let conduit = [("x-api-key", key.as_str()), ("x-api-secret", secret.as_str())];
+        let (path, headers): (_, &[(&str, &str)]) = match endpoint {
+            0 => (format!("/customers/{id}/account"), &conduit),
+            1 => (format!("/v1/customers/{id}/account/balances"), &[("x-api-key", &token)]),
+            2 => (format!("/v0.9/customers/{id}/balance"), &[("authorization", &signed)]),
+            _ => (format!("/v1/card-balance-accounts/{id}"), &[("authorization", &signed)]),
+        };
+        let answer = runtime.block_on(world.get(&path, headers));
+        prop_assert!([400, 404].contains(&answer.status), "{path}: {answer:?}");
+    });
 }

@@ -47,11 +47,11 @@ pub enum Problem {
     },
     /// The ledger refused the command, and recorded that.
     Rejected(Box<Refusal>),
-    /// The body is too large.
+    /// The request holds too much.
     TooLarge {
-        /// What was too large.
+        /// What there was too much of: a plural, such as `bytes of body`.
         what: &'static str,
-        /// How large it may be.
+        /// How much of it there may be.
         limit: usize,
     },
     /// The key asked too often.

@@ -57,7 +57,7 @@ fn german(problem: &Problem) -> String {
         }
         Problem::Rejected(_) => "Die Buchung wurde abgelehnt.",
         Problem::TooLarge { limit, .. } => {
-            return format!("Die Anfrage ist zu groß; höchstens {limit} Bytes sind erlaubt.");
+            return format!("Die Anfrage ist zu groß; höchstens {limit} sind auf einmal erlaubt.");
         }
         Problem::UnsupportedMediaType => "Die Anfrage muss JSON enthalten.",
         Problem::RateLimited(standing) => {
