@@ -1,13 +1,14 @@
 //! One request and its answer: from hyper's types to those of [`dialects`] and back.
 
 use std::borrow::Cow;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dialects::{Body, Headers, Method, Request, Response, Router};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use hyper::HeaderMap;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
@@ -19,6 +20,8 @@ use super::reply::Reply;
 
 /// Answers that took longer are logged.
 const SLOW: Duration = Duration::from_secs(1);
+/// How much of a body that is too large is read and thrown away before the connection is closed.
+const DISCARD_BYTES: usize = 64 << 20;
 /// How long the store may take to say whether it takes writes.
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
@@ -82,7 +85,7 @@ impl Server {
     }
 
     /// The answer of a wire format.
-    async fn routed(&self, head: &hyper::http::request::Parts, incoming: Incoming, id: &str) -> Response {
+    async fn routed(&self, head: &hyper::http::request::Parts, mut incoming: Incoming, id: &str) -> Response {
         let method = Method::parse(head.method.as_str());
         let (path, headers) = (head.uri.path(), Fields(&head.headers));
         let request = |body| Request::new(method, path, head.uri.query(), &headers, body);
@@ -91,11 +94,18 @@ impl Server {
         }
         let limit = self.router.body_limit(&self.service, method, path);
         let within = Duration::from_secs(self.service.config.request_seconds.into());
-        match tokio::time::timeout(within, read(incoming, limit)).await {
+        match tokio::time::timeout(within, read(&mut incoming, limit)).await {
             Ok(Ok(Some(body))) => {
                 dialects::answer(&self.service, &self.router, id, request(Body::Whole(&body))).await
             }
-            Ok(Ok(None)) => dialects::answer(&self.service, &self.router, id, request(Body::TooLarge)).await,
+            Ok(Ok(None)) => {
+                // Who waits to be asked for the body is not asked.
+                if headers.get("expect").is_none() {
+                    // Late or not, the answer is the same.
+                    let _ = tokio::time::timeout(within, discard(&mut incoming)).await;
+                }
+                dialects::answer(&self.service, &self.router, id, request(Body::TooLarge)).await
+            }
             late => {
                 let detail = match late {
                     Ok(_) => "the body ended before its end".to_owned(),
@@ -159,21 +169,14 @@ fn plain(status: u16, text: impl Into<String>) -> Response {
     )
 }
 
-/// The body, unless it is larger than `limit`: then it is not read on, and hyper closes the connection.
-async fn read(mut incoming: Incoming, limit: usize) -> Result<Option<Bytes>, hyper::Error> {
+/// The body, unless it is larger than `limit`: then it is not read on.
+async fn read(incoming: &mut Incoming, limit: usize) -> Result<Option<Bytes>, hyper::Error> {
     let announced = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Ok(None);
     }
     let mut whole: Vec<u8> = Vec::new();
-    loop {
-        let frame =
-            std::future::poll_fn(|context| std::pin::Pin::new(&mut incoming).poll_frame(context)).await;
-        let Some(frame) = frame.transpose()? else {
-            return Ok(Some(Bytes::from(whole)));
-        };
-        // Trailers say nothing that is asked for here.
-        let Ok(data) = frame.into_data() else { continue };
+    while let Some(data) = next(incoming).await? {
         if whole.len() + data.len() > limit {
             return Ok(None);
         }
@@ -184,6 +187,31 @@ async fn read(mut incoming: Incoming, limit: usize) -> Result<Option<Bytes>, hyp
             whole.reserve_exact(announced);
         }
         whole.extend_from_slice(&data);
+    }
+    Ok(Some(Bytes::from(whole)))
+}
+
+/// Reads what is left of a body that was too large, within reason: many clients look for an answer only when they have
+/// sent everything, and would see a broken connection instead of it.
+async fn discard(incoming: &mut Incoming) -> Result<(), hyper::Error> {
+    let mut discarded = 0;
+    while discarded < DISCARD_BYTES
+        && let Some(data) = next(incoming).await?
+    {
+        discarded += data.len();
+    }
+    Ok(())
+}
+
+/// The next bytes of a body. Trailers say nothing that is asked for here.
+async fn next(incoming: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
+    loop {
+        let frame = std::future::poll_fn(|context| Pin::new(&mut *incoming).poll_frame(context)).await;
+        match frame.transpose()?.map(Frame::into_data) {
+            None => return Ok(None),
+            Some(Ok(data)) => return Ok(Some(data)),
+            Some(Err(_trailers)) => {}
+        }
     }
 }
 

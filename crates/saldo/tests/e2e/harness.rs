@@ -1,0 +1,327 @@
+//! Starting the binary, and talking to it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+/// `saldo` with these arguments, and nothing from the environment that would change them.
+pub(crate) fn saldo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_saldo"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SALDO_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments);
+    command
+}
+
+/// Runs `saldo` to its end.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    saldo(arguments).output().expect("the binary starts")
+}
+
+/// What a command wrote, both streams together.
+pub(crate) fn said(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: PathBuf,
+    pub(crate) url: String,
+}
+
+impl Server {
+    /// Starts a server; it is ready when this returns.
+    pub(crate) fn start(arguments: &[&str], folder: &Path) -> Self {
+        let stderr = folder.join("stderr");
+        let mut child = saldo(arguments)
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(File::create(&stderr).expect("a file for stderr"))
+            .spawn()
+            .expect("the binary starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let url = loop {
+            let mut line = String::new();
+            if stdout.read_line(&mut line).expect("stdout is text") == 0 {
+                panic!(
+                    "no server: {}",
+                    std::fs::read_to_string(&stderr).unwrap_or_default()
+                );
+            }
+            if let Some(at) = line.find("http://") {
+                let url: String = line[at..].chars().take_while(|c| !c.is_whitespace()).collect();
+                break url;
+            }
+        };
+        let server = Self {
+            child,
+            stdout,
+            stderr,
+            url,
+        };
+        assert_eq!(Client::to(&server.url).get("/readyz", &[]).status, 200);
+        server
+    }
+
+    /// The next lines of stdout that begin so.
+    pub(crate) fn lines(&mut self, beginning: &str, count: usize) -> Vec<String> {
+        let lines = self
+            .stdout
+            .by_ref()
+            .lines()
+            .map(|line| line.expect("stdout is text"));
+        lines
+            .filter(|line| line.starts_with(beginning))
+            .take(count)
+            .collect()
+    }
+
+    /// Ends it at once, as a crash does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("SIGKILL");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("SIGTERM");
+    }
+
+    /// Stops it as an operator does; answers how it ended and what it logged.
+    pub(crate) fn stop(mut self) -> (ExitStatus, String) {
+        self.terminate();
+        let status = self.child.wait().expect("it ends");
+        (status, std::fs::read_to_string(&self.stderr).expect("its log"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Gone already after `kill` and `stop`.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            println!(
+                "the server logged:\n{}",
+                std::fs::read_to_string(&self.stderr).unwrap_or_default()
+            );
+        }
+    }
+}
+
+/// A sandbox that runs, with its card.
+pub(crate) struct Sandbox {
+    pub(crate) server: Server,
+    pub(crate) card: Value,
+}
+
+impl Sandbox {
+    /// Starts a sandbox in a folder, which may have one.
+    pub(crate) fn start(folder: &Path) -> Self {
+        let (store, card) = (folder.join("store"), folder.join("card.json"));
+        let path = |path: &Path| path.to_str().expect("a path of text").to_owned();
+        let server = Server::start(
+            &["sandbox", "--store", &path(&store), "--card", &path(&card)],
+            folder,
+        );
+        let card = std::fs::read(&card).expect("the card is there when the server is ready");
+        let card: Value = serde_json::from_slice(&card).expect("the card is JSON");
+        assert_eq!(card["baseUrl"], server.url.as_str());
+        Self { server, card }
+    }
+
+    /// A text of the card, by its JSON pointer.
+    pub(crate) fn on_card(&self, pointer: &str) -> String {
+        match self.card.pointer(pointer) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            _ => panic!("the card has no {pointer}"),
+        }
+    }
+
+    /// Somebody who uses the native API with the card's token.
+    pub(crate) fn native(&self) -> Client {
+        Client::to(&self.server.url).bearing(&self.on_card("/native/token"))
+    }
+
+    /// Headers of Conduit's endpoints.
+    pub(crate) fn conduit(&self) -> Client {
+        let pair = [
+            ("X-API-Key", "/conduit/apiKey"),
+            ("X-API-Secret", "/conduit/apiSecret"),
+        ];
+        let headers = pair.map(|(name, pointer)| (name.to_owned(), self.on_card(pointer)));
+        Client {
+            headers: headers.to_vec(),
+            ..Client::to(&self.server.url)
+        }
+    }
+}
+
+/// Somebody who sends requests.
+#[derive(Clone)]
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    url: String,
+    headers: Vec<(String, String)>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) replayed: bool,
+    pub(crate) media_type: String,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    /// The body as JSON, of an answer with this status.
+    pub(crate) fn json(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        serde_json::from_str(&self.text).expect("the body is JSON")
+    }
+}
+
+impl Client {
+    pub(crate) fn to(url: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build();
+        Self {
+            agent: config.into(),
+            url: url.to_owned(),
+            headers: Vec::new(),
+        }
+    }
+
+    pub(crate) fn bearing(self, token: &str) -> Self {
+        self.with("Authorization", &format!("Bearer {token}"))
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.agent.get(format!("{}{path}", self.url));
+        for (name, value) in self.all(headers) {
+            request = request.header(name, value);
+        }
+        answer(request.call()).expect("an answer")
+    }
+
+    /// Posts JSON. `None` when no answer came: the server is gone.
+    pub(crate) fn try_post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+        let mut request = self.agent.post(format!("{}{path}", self.url));
+        for (name, value) in self.all(headers) {
+            request = request.header(name, value);
+        }
+        answer(request.header("Content-Type", "application/json").send(body))
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.try_post(path, &[], &body.to_string()).expect("an answer")
+    }
+
+    fn all<'a>(&'a self, more: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let own = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        own.chain(more.iter().copied())
+    }
+}
+
+fn answer(answered: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Option<Answer> {
+    let mut answered = answered.ok()?;
+    let header = |name| {
+        answered
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    let (replayed, media_type) = (
+        header("idempotency-replayed") == "true",
+        header("content-type").to_owned(),
+    );
+    let status = answered.status().as_u16();
+    let text = answered.body_mut().read_to_string().ok()?;
+    Some(Answer {
+        status,
+        replayed,
+        media_type,
+        text,
+    })
+}
+
+/// A transaction of one posting, as the native API reads it.
+pub(crate) fn transaction(id: &str, from: &str, to: &str, asset: &str, amount: u64) -> Value {
+    let posting = json!({"from": from, "to": to, "asset": asset, "amount": amount.to_string()});
+    json!({"id": id, "postings": [posting]})
+}
+
+/// What is settled on an account in an asset.
+pub(crate) fn settled(client: &Client, account: &str, asset: &str) -> i128 {
+    let answer = client
+        .get(&format!("/api/v1/accounts/{account}/balances"), &[])
+        .json(200);
+    let balances = answer["balances"].as_array().expect("balances");
+    let balance = balances.iter().find(|balance| balance["asset"] == asset);
+    balance.map_or(0, |balance| {
+        balance["settled"]
+            .as_str()
+            .expect("text")
+            .parse()
+            .expect("an integer")
+    })
+}
+
+/// A number from the environment, which the long form of the tests sets.
+pub(crate) fn setting(name: &str, usual: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} must be a number")),
+        Err(_) => usual,
+    }
+}
+
+/// SplitMix64, for tests that choose.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// A UUID for a transaction.
+    pub(crate) fn uuid(&mut self) -> String {
+        let (high, low) = (self.next(), self.next());
+        format!(
+            "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xfff,
+            (low >> 48) & 0xfff,
+            low & 0xffff_ffff_ffff
+        )
+    }
+}

@@ -1,0 +1,209 @@
+//! Killed in the middle of work, again and again: what was acknowledged is there, nothing is there by half, and whoever
+//! sends a command again learns what became of it.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+use crate::harness::{Client, Random, Sandbox, run, said, setting, settled, transaction};
+
+/// Nothing else in the sandbox is counted in it.
+const ASSET: &str = "CAD";
+const SINGLE_POSTERS: u64 = 4;
+const BATCH_POSTERS: u64 = 2;
+const BATCH: u64 = 25;
+
+/// A request with what came back before the kill.
+struct Sent {
+    work: Work,
+    acknowledged: bool,
+}
+
+enum Work {
+    Single(Value),
+    /// An atomic batch under this key.
+    Batch(String, Value),
+}
+
+impl Work {
+    fn new(random: &mut Random, batch: bool, external: &str, main: &str) -> Self {
+        let mut one = || {
+            let id = random.uuid();
+            transaction(&id, external, main, ASSET, 1 + random.below(1_000))
+        };
+        match batch {
+            false => Self::Single(one()),
+            true => {
+                let transactions: Vec<_> = (0..BATCH).map(|_| one()).collect();
+                Self::Batch(
+                    random.uuid(),
+                    json!({"atomic": true, "transactions": transactions}),
+                )
+            }
+        }
+    }
+
+    /// Sends it. Whether it was done before, or `None` when no answer came.
+    fn send(&self, native: &Client) -> Option<bool> {
+        let answer = match self {
+            Self::Single(body) => native.try_post("/api/v1/transactions", &[], &body.to_string())?,
+            Self::Batch(key, body) => native.try_post(
+                "/api/v1/transactions/batch",
+                &[("Idempotency-Key", key)],
+                &body.to_string(),
+            )?,
+        };
+        // A server that is going down may still say so.
+        (answer.status != 503).then(|| {
+            assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+            answer.replayed
+        })
+    }
+
+    fn transactions(&self) -> Vec<&Value> {
+        match self {
+            Self::Single(body) => vec![body],
+            Self::Batch(_, body) => body["transactions"]
+                .as_array()
+                .expect("transactions")
+                .iter()
+                .collect(),
+        }
+    }
+
+    fn sum(&self) -> i128 {
+        let amount = |one: &Value| one["postings"][0]["amount"].as_str().map(str::parse::<i128>);
+        self.transactions()
+            .into_iter()
+            .map(|one| amount(one).expect("text").expect("digits"))
+            .sum()
+    }
+
+    /// How many of its transactions are there.
+    fn there(&self, native: &Client) -> usize {
+        let there = |one: &&Value| {
+            let id = one["id"].as_str().expect("an id");
+            match native.get(&format!("/api/v1/transactions/{id}"), &[]).status {
+                200 => true,
+                404 => false,
+                other => panic!("{other} for transaction {id}"),
+            }
+        };
+        self.transactions().iter().filter(|one| there(one)).count()
+    }
+}
+
+/// Posts until the server is gone.
+fn post(
+    native: &Client,
+    seed: u64,
+    batch: bool,
+    accounts: &(String, String),
+    done: &Sender<()>,
+) -> Vec<Sent> {
+    let mut random = Random(seed);
+    let mut sent = Vec::new();
+    loop {
+        let work = Work::new(&mut random, batch, &accounts.0, &accounts.1);
+        let answer = work.send(native);
+        sent.push(Sent {
+            work,
+            acknowledged: answer.is_some(),
+        });
+        assert_ne!(answer, Some(true), "a new command was taken for an old one");
+        if answer.is_none() {
+            return sent;
+        }
+        // The one who counts stops counting before the kill.
+        let _ = done.send(());
+    }
+}
+
+/// Loads a server and kills it after so many acknowledgements.
+fn load_and_kill(sandbox: Sandbox, random: &mut Random, acknowledgements: u64) -> Vec<Sent> {
+    let accounts = (
+        sandbox.on_card("/accounts/external"),
+        sandbox.on_card("/accounts/main"),
+    );
+    let (done, counted) = channel();
+    std::thread::scope(|scope| {
+        let posters: Vec<_> = (0..SINGLE_POSTERS + BATCH_POSTERS)
+            .map(|nth| {
+                let (native, seed, done) = (sandbox.native(), random.next(), done.clone());
+                let accounts = &accounts;
+                scope.spawn(move || post(&native, seed, nth >= SINGLE_POSTERS, accounts, &done))
+            })
+            .collect();
+        drop(done);
+        assert_eq!(
+            counted.iter().take(acknowledgements as usize).count() as u64,
+            acknowledgements
+        );
+        sandbox.server.kill();
+        posters
+            .into_iter()
+            .flat_map(|poster| poster.join().expect("a poster"))
+            .collect()
+    })
+}
+
+fn verify(store: &Path) {
+    let verified = run(&["verify", "--store", store.to_str().expect("text")]);
+    assert!(
+        verified.status.success() && said(&verified).starts_with("OK"),
+        "{}",
+        said(&verified)
+    );
+}
+
+/// Checks what the kill left, and sends everything again; answers with what all of it adds up to.
+fn check(sandbox: &Sandbox, sent: &[Sent]) -> i128 {
+    let native = sandbox.native();
+    for Sent { work, acknowledged } in sent {
+        let (there, all) = (work.there(&native), work.transactions().len());
+        assert!(there == all || there == 0, "{there} of {all} are there");
+        assert!(there == all || !acknowledged, "acknowledged, and not there");
+        let replayed = work.send(&native).expect("an answer");
+        assert_eq!(
+            replayed,
+            there == all,
+            "what is there is replayed, what is not is new"
+        );
+    }
+    sent.iter().map(|sent| sent.work.sum()).sum()
+}
+
+#[test]
+fn killed_under_load_nothing_acknowledged_is_lost_and_nothing_is_half_there() {
+    let (kills, seed) = (setting("SALDO_TEST_KILLS", 20), setting("SALDO_TEST_SEED", 1));
+    println!("SALDO_TEST_SEED={seed}");
+    let folder = tempdir().expect("a folder");
+    let store = folder.path().join("store");
+    let mut random = Random(seed);
+    let (mut sum, mut unacknowledged) = (0, HashSet::new());
+    for kill in 0..kills {
+        let acknowledgements = 1 + random.below(120);
+        let sent = load_and_kill(Sandbox::start(folder.path()), &mut random, acknowledgements);
+        verify(&store);
+        let sandbox = Sandbox::start(folder.path());
+        sum += check(&sandbox, &sent);
+        assert_eq!(
+            settled(&sandbox.native(), &sandbox.on_card("/accounts/main"), ASSET),
+            sum,
+            "after kill {kill}"
+        );
+        if sent.iter().any(|sent| !sent.acknowledged) {
+            unacknowledged.insert(kill);
+        }
+        // The next one is killed too, right after its start's own work.
+        sandbox.server.kill();
+    }
+    assert_eq!(
+        unacknowledged.len() as u64,
+        kills,
+        "every kill came in the middle of requests"
+    );
+}
