@@ -22,7 +22,7 @@ pub async fn answer(service: &Arc<Service>, router: &Router, id: &str, mut reque
     let mut response = match router.find(request.method, request.path) {
         Found::Nothing => problem::neutral(&Problem::NotFound {
             what: "path",
-            detail: "There is no such path here; see /api/openapi.json for those that are.".to_owned(),
+            detail: "There is no such path here.".to_owned(),
         }),
         Found::OtherMethods { dialect, allow } => refuse(
             service,

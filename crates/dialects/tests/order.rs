@@ -12,7 +12,7 @@ use world::World;
 #[tokio::test]
 async fn a_path_that_nobody_has() {
     let world = World::new().await;
-    let body = r#"{"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"There is no such path here; see /api/openapi.json for those that are."}"#;
+    let body = r#"{"type":"about:blank","title":"Not Found","status":404,"code":"not_found","detail":"There is no such path here."}"#;
     for path in [
         "/",
         "",
