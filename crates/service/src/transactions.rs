@@ -318,7 +318,7 @@ impl Service {
         for (index, input) in inputs.iter().enumerate() {
             let at = format!("transactions[{index}].");
             if input.id.is_none() {
-                return Err(Problem::bad(&format!("{at}id"), "is needed in a batch"));
+                return Err(Problem::bad(&format!("{at}id"), "is missing; a batch needs it"));
             }
             self.check_post(caller, input, &at)?;
         }

@@ -22,7 +22,7 @@ impl<T> Form<T> {
 }
 
 /// The most characters of a reference and of a foreign id.
-const REFERENCE_MAX: usize = 255;
+const REFERENCE_MAX: usize = 200;
 
 /// The most digits of a rate on either side of the point.
 const RATE_DIGITS: usize = 18;
@@ -37,7 +37,7 @@ pub(super) const TEXT: Form<String> = Form {
 
 /// A reference, or a foreign id.
 pub(super) const REFERENCE: Form<String> = Form {
-    expected: "a string of 1 to 255 characters",
+    expected: "a string of 1 to 200 characters",
     read: |text| {
         let sized = (1..=REFERENCE_MAX).contains(&text.chars().count());
         sized.then(|| text.to_owned())
