@@ -107,13 +107,19 @@ impl Place {
             .flatten()
             .map(|file| file.file_name().to_string_lossy().into_owned())
             .collect();
-        let ours = |name: &String| name == "lock" || name.ends_with(".log") || name.ends_with(".log.new");
-        Ok(!names.is_empty() && !names.iter().any(ours))
+        Ok(!names.is_empty() && !names.iter().any(|name| is_ours(name)))
     }
 
     fn failed(&self, doing: &str, error: &dyn fmt::Display) -> Failure {
         Failure::while_doing(&format!("{doing} the store in {self}"), error)
     }
+}
+
+/// Whether a file of this name is a store's, or what a file system brings along.
+fn is_ours(name: &str) -> bool {
+    let segment = name.strip_suffix(".new").unwrap_or(name).strip_suffix(".log");
+    ["lock", "signing.key", "lost+found"].contains(&name)
+        || segment.is_some_and(|number| number.len() == 8 && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The usual ones. What can't be written for sure ends the process: the next opening finds out what is durable.
@@ -156,6 +162,22 @@ pub(crate) async fn content(service: &Service) -> Result<Content, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_is_told_from_other_things() {
+        for ours in [
+            "lock",
+            "signing.key",
+            "00000001.log",
+            "00000002.log.new",
+            "lost+found",
+        ] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for other in ["thesis.txt", "1.log", "00000001.keys.txt", "xxxxxxxx.log", ""] {
+            assert!(!is_ours(other), "{other}");
+        }
+    }
 
     #[test]
     fn a_place_is_a_folder() {

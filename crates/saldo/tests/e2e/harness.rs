@@ -91,16 +91,29 @@ impl Server {
         self.child.wait().expect("it ends");
     }
 
-    /// Sends SIGTERM.
-    pub(crate) fn terminate(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("SIGTERM");
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("a signal");
     }
 
     /// Stops it as an operator does; answers how it ended and what it logged.
-    pub(crate) fn stop(mut self) -> (ExitStatus, String) {
-        self.terminate();
+    pub(crate) fn stop(self) -> (ExitStatus, String) {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().expect("it ends");
         (status, std::fs::read_to_string(&self.stderr).expect("its log"))
+    }
+
+    /// Waits until it takes no connections any more.
+    pub(crate) fn wait_until_deaf(&self) {
+        let address = self.url.strip_prefix("http://").expect("a URL");
+        while std::net::TcpStream::connect(address).is_ok() {
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -6,4 +6,5 @@ mod harness;
 mod kills;
 mod lifecycle;
 mod limits;
+mod stop;
 mod verify;
