@@ -44,8 +44,7 @@ impl Serve {
                 )));
             }
         }
-        let url = http::base_url(&listener)?;
-        println!("listening on {url}");
+        http::say(&format!("listening on {}", http::base_url(&listener)?));
         http::serve(listener, Arc::new(Server::new(service, config)), stop).await
     }
 }

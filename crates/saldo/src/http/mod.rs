@@ -9,6 +9,7 @@ mod stop;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +56,14 @@ pub(crate) fn base_url(listener: &TcpListener) -> Result<String, Failure> {
         });
     }
     Ok(format!("http://{address}"))
+}
+
+/// Tells whoever started the server something; that nobody listens is no reason to stop.
+pub(crate) fn say(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        tracing::debug!(%error, "stdout");
+    }
 }
 
 /// Serves until `stop`, then lets the requests in flight finish and closes the store.

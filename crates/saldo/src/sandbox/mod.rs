@@ -49,34 +49,34 @@ impl Sandbox {
         let store = self.store.open()?;
         let config = dialects::Config::default();
         let service = Arc::new(Service::new(store, config.service.clone(), Clock::System));
-        let card = match prepare(&service, &self.store, url).await {
+        let card = match self.prepare(&service, url).await {
             Ok(card) => card,
             Err(failure) => {
                 service.store.close().await?;
                 return Err(failure);
             }
         };
-        // Connections wait until they are accepted below, so whoever finds the server ready finds the card complete.
+        http::say(&screen::text(&card, &self.store));
+        http::serve(listener, Arc::new(Server::new(service, config)), stop).await
+    }
+
+    /// Makes what is missing of the world, fresh keys, and the card's file.
+    ///
+    /// Connections wait until they are accepted, after this: whoever finds the server ready finds the card complete.
+    async fn prepare(&self, service: &Service, url: String) -> Result<card::Card, Failure> {
+        if place::content(service).await? == Content::Books {
+            return Err(Failure::new(format!(
+                "the store in {} is not a sandbox, and nothing was changed in it; name another folder with --store",
+                self.store
+            )));
+        }
+        let root = world::make(service).await?;
+        let caller = service.in_book(service::Caller::server(), root).await?;
+        let landmarks = landmarks::find(service, &caller, root).await?;
+        let card = card::mint(service, &caller, landmarks, url).await?;
         if let Some(file) = &self.card {
             card.write(file)?;
         }
-        println!("{}", screen::text(&card, &self.store));
-        http::serve(listener, Arc::new(Server::new(service, config)), stop).await
+        Ok(card)
     }
-}
-
-/// Makes what is missing of the world, and fresh keys.
-async fn prepare(service: &Service, place: &Place, url: String) -> Result<card::Card, Failure> {
-    match place::content(service).await? {
-        Content::Books => {
-            return Err(Failure::new(format!(
-                "the store in {place} is not a sandbox, and nothing was changed in it; name another folder with --store"
-            )));
-        }
-        Content::Nothing | Content::Sandbox => {}
-    }
-    let root = world::make(service).await?;
-    let caller = service.in_book(service::Caller::server(), root).await?;
-    let landmarks = landmarks::find(service, &caller, root).await?;
-    card::mint(service, &caller, landmarks, url).await
 }

@@ -141,7 +141,12 @@ impl Story<'_> {
                 );
             }
             8 => {
-                let other = self.accounts.mains[(who + 1 + self.random.below(10) as usize) % PEOPLE.len()];
+                // The next one who deals in it too, else the house.
+                let mut others = (1..PEOPLE.len()).map(|further| (who + further) % PEOPLE.len());
+                let deals = |other: &usize| PEOPLE[*other].holds.iter().any(|(also, _)| *also == name);
+                let other = others
+                    .find(deals)
+                    .map_or(root, |other| self.accounts.mains[other]);
                 let amount = has / 1000 * (10 + self.random.below(50));
                 self.pay(
                     day,
