@@ -13,15 +13,17 @@ use super::segment::{ADDRESS_LIMIT, SEGMENT_HEADER, Segment, Segments, Span, Sto
 /// How long segments are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentSizes {
-    /// The first one: small, so that a new store takes little.
+    /// The first one: small, so that a new store takes little. Each next one is twice as long, so that making it takes
+    /// no longer than filling the one before, until they are as long as `rest`.
     pub first: u64,
-    /// All others.
+    /// The longest.
     pub rest: u64,
 }
 
 impl SegmentSizes {
     fn of(&self, number: u32) -> u64 {
-        if number == 1 { self.first } else { self.rest }
+        let doubled = self.first.checked_mul(1u64.checked_shl(number - 1).unwrap_or(u64::MAX));
+        doubled.unwrap_or(u64::MAX).min(self.rest)
     }
 }
 
