@@ -317,6 +317,32 @@ async fn amounts_have_one_spelling() {
         .problem(422, "overflow");
 }
 
+/// Every byte of every body, as another one: whatever comes of it, it is no error of ours, and a fault records nothing.
+#[tokio::test]
+async fn a_byte_that_is_another() {
+    let api = Api::new().await;
+    let others = b"{}[]\",:0x\\ \n";
+    for case in cases(&api).await {
+        let good = case.good.to_string();
+        for at in 0..good.len() {
+            let mut body = good.clone().into_bytes();
+            body[at] = others[at % others.len()];
+            let before = api.position().await;
+            let reply = case.ask(&api, str::from_utf8(&body).unwrap()).await;
+            let status = reply.answer.status;
+            assert!(
+                [200, 201, 400, 404, 409, 422].contains(&status),
+                "{}",
+                reply.answer.body
+            );
+            if status == 400 {
+                reply.problem(400, "bad_request");
+                assert_eq!(api.position().await, before);
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_json() {
     let api = Api::new().await;
