@@ -8,9 +8,9 @@ use ledger::{
     BookNo, Code, Command, Completeness, Decision, Hold, HoldStatus, Micros, Record, RowKey, State, apply,
     decide,
 };
-use store::Outcome;
 use store::model::Model;
 use store::suite::{env, stream};
+use store::{AccountFilter, HoldFilter, Outcome, Page, Store, Viewer};
 
 /// The real core on rows in memory: all of them, and those that a store keeps which loads the others.
 struct Core {
@@ -58,6 +58,60 @@ impl Core {
                         assert!(done, "a hold that is due expires: {outcome:?}");
                     }
                 }
+            }
+        }
+    }
+
+    /// What the records left in the rows is what the model finds.
+    async fn compare_rows(&self, model: &Model, seed: u64) {
+        let page = Page {
+            limit: 100_000,
+            after: None,
+        };
+        for book in self.full.books() {
+            let viewer = Viewer {
+                book: book.no,
+                client: None,
+            };
+            let accounts = model.accounts(viewer, AccountFilter::default(), page).await;
+            for item in accounts.expect("the model answers").items {
+                let slot = &book.slots[&item.account.no];
+                assert_eq!(slot.account, item.account, "SALDO_TEST_SEED={seed}");
+                let mut balances: Vec<_> = slot
+                    .balances
+                    .iter()
+                    .map(|(no, here)| (*no, here.counters))
+                    .collect();
+                balances.sort_by_key(|(no, _)| *no);
+                let expected = item.balances.iter().map(|here| (here.asset.no, here.counters));
+                assert!(
+                    expected.eq(balances),
+                    "SALDO_TEST_SEED={seed}: balances of {item:#?}"
+                );
+            }
+            for hold in model
+                .holds(viewer, HoldFilter::default(), page)
+                .await
+                .expect("the model answers")
+                .items
+            {
+                assert_eq!(book.holds.peek(&hold.id), Some(&hold), "SALDO_TEST_SEED={seed}");
+            }
+            for row in model
+                .customers(viewer, None, page)
+                .await
+                .expect("the model answers")
+                .items
+            {
+                assert_eq!(book.customers.peek(&row.id), Some(&row), "SALDO_TEST_SEED={seed}");
+            }
+            for row in model
+                .api_keys(viewer, page)
+                .await
+                .expect("the model answers")
+                .items
+            {
+                assert_eq!(book.api_keys.peek(&row.id), Some(&row), "SALDO_TEST_SEED={seed}");
             }
         }
     }
@@ -224,6 +278,7 @@ fn the_core_decides_as_the_model_does() {
             shares.count(&found);
         }
         shares.made_room += core.made_room;
+        store::suite::run(core.compare_rows(&model, seed));
     }
     println!("{shares:?}");
     if streams >= 500 {

@@ -1,7 +1,7 @@
 //! Random movements of money.
 
 use ledger::{
-    AccountId, Action, Amount, AssetName, Capture, Command, HoldTerms, Micros, Notes, Parts, Posting,
+    AccountId, Action, Amount, AssetName, Capture, Command, HoldTerms, Micros, Notes, Owner, Parts, Posting,
     Purpose, Release, Reverse, Transaction, TransactionId,
 };
 
@@ -44,7 +44,9 @@ impl Stream {
 
     fn amount(&mut self) -> u128 {
         match self.random.below(100) {
-            0..70 => 1 + u128::from(self.random.below(1_000)),
+            0..65 => 1 + u128::from(self.random.below(1_000)),
+            // What limits are, and one beside it.
+            65..70 => self.random.pick(&[500, 501, 999, 1_000, 1_001, 10_000]),
             70..80 => 1,
             80..97 => 1 + u128::from(self.random.below(1_000_000)),
             97 => 0,
@@ -306,5 +308,70 @@ impl Stream {
         let hold = self.known(&holds);
         let command = Command::expiry(self.books[book].no, hold.id, self.now);
         self.send_as_it_is(command);
+    }
+
+    /// A new account gets some money, holds all of it, and is asked for it about when the hold ends.
+    pub(super) fn pinch(&mut self, book: usize) {
+        let root = self.books[book].clients[0];
+        let (world, main) = (self.books[book].accounts[0].id, self.books[book].accounts[1].id);
+        let fresh = self.open(book, Owner::Client(root), Purpose::Wallet);
+        let amount = 1 + u128::from(self.random.below(1_000));
+        let end = self.now.plus(self.random.below(60) as i64 * SECOND + 10);
+        let terms = HoldTerms {
+            expires_at: Some(end),
+        };
+        self.simple(book, world, fresh, amount, None);
+        let hold = self.simple(book, fresh, main, amount, Some(terms));
+        self.now = end.plus(self.random.pick(&[-1, 0, 0, 1]));
+        match self.random.below(4) {
+            0 => {
+                let command = Command::expiry(self.books[book].no, hold, self.now);
+                self.send_as_it_is(command);
+            }
+            1 => {
+                let capture = Capture {
+                    id: TransactionId(self.id()),
+                    hold,
+                    parts: None,
+                    last: true,
+                    allow_over: false,
+                    force: false,
+                };
+                self.send(book, Some(root), None, Action::Capture(capture));
+            }
+            _ => {
+                self.simple(book, fresh, main, amount, None);
+            }
+        }
+    }
+
+    /// One posting in USD that does what it says, by the root.
+    fn simple(
+        &mut self,
+        book: usize,
+        from: AccountId,
+        to: AccountId,
+        amount: u128,
+        hold: Option<HoldTerms>,
+    ) -> TransactionId {
+        let id = TransactionId(self.id());
+        let posting = Posting {
+            from,
+            to,
+            asset: asset("USD"),
+            amount: clamp(amount),
+        };
+        let transaction = Transaction {
+            id,
+            postings: [posting].into_iter().collect(),
+            reference: None,
+            notes: Notes::default(),
+            effective_at: None,
+            hold,
+            force: false,
+        };
+        let root = self.books[book].clients[0];
+        self.send(book, Some(root), None, Action::Post(transaction));
+        id
     }
 }

@@ -27,6 +27,8 @@ struct Known {
     api_keys: Vec<ApiKeyId>,
     transactions: Vec<TransactionId>,
     times: Vec<Micros>,
+    /// From when on rates count.
+    priced: Vec<Micros>,
     position: Position,
 }
 
@@ -134,6 +136,14 @@ impl<'a> Pair<'a> {
             .await;
     }
 
+    /// Compares balances of an account as of many times.
+    pub(super) async fn pasts(&mut self, viewer: Viewer, account: AccountId) {
+        let known = self.known(viewer.book).await;
+        for _ in 0..40 {
+            self.past(viewer, account, &known).await;
+        }
+    }
+
     /// Compares every balance of a book.
     pub(super) async fn glance(&mut self, book: BookNo) {
         let viewer = Viewer { book, client: None };
@@ -155,6 +165,7 @@ impl<'a> Pair<'a> {
         })
         .await;
         let api_keys = walk(1_000, |page| self.model.api_keys(viewer, page)).await;
+        let rates = walk(1_000, |page| self.model.rates(viewer, page)).await;
         let booked = records.iter().flat_map(|record| record.booked());
         Known {
             clients: clients.iter().map(|row| row.id).collect(),
@@ -162,6 +173,7 @@ impl<'a> Pair<'a> {
             accounts: accounts.iter().map(|row| row.account.id).collect(),
             api_keys: api_keys.iter().map(|row| row.id).collect(),
             transactions: booked.map(|booked| booked.id).collect(),
+            priced: rates.iter().map(|row| row.rate.as_of).collect(),
             times: records.iter().map(|record| record.recorded_at).collect(),
             position: Position(records.len() as u64),
         }
@@ -266,7 +278,13 @@ impl<'a> Pair<'a> {
                     .await;
                 }
             }
-            let time = self.time(known);
+            let time = match known.priced.is_empty() || self.random.percent(50) {
+                true => self.time(known),
+                false => self
+                    .random
+                    .pick(&known.priced)
+                    .plus(self.random.below(3) as i64 - 1),
+            };
             let by_effect = AsOf {
                 effective_at: Some(time),
                 ..AsOf::NOW
@@ -313,33 +331,38 @@ impl<'a> Pair<'a> {
             if self.random.percent(50) {
                 continue;
             }
-            let position = Some(Position(self.random.below(known.position.0 + 2)));
-            let (recorded_at, effective_at) = (Some(self.time(known)), Some(self.time(known)));
-            let spread = self.random.below(40) as i64 - 20;
-            let effective_at = effective_at.map(|time| time.plus(spread * 86_400_000_000));
-            let now = AsOf::NOW;
-            let then = [
-                AsOf { position, ..now },
-                AsOf { recorded_at, ..now },
-                AsOf { effective_at, ..now },
-                AsOf {
-                    recorded_at,
-                    effective_at,
-                    ..now
-                },
-            ];
-            for as_of in then {
-                self.same_balances(viewer, id, as_of, known).await;
-            }
-            let (from, to) = (self.time(known), self.time(known));
-            for (from, to) in [
-                (None, None),
-                (Some(from), None),
-                (None, Some(to)),
-                (Some(from), Some(to)),
-            ] {
-                self.same_entries(viewer, id, from, to).await;
-            }
+            self.past(viewer, id, known).await;
+        }
+    }
+
+    /// Balances of an account as of some time, and its entries between two.
+    async fn past(&mut self, viewer: Viewer, id: AccountId, known: &Known) {
+        let position = Some(Position(self.random.below(known.position.0 + 2)));
+        let (recorded_at, effective_at) = (Some(self.time(known)), Some(self.time(known)));
+        let spread = self.random.below(40) as i64 - 20;
+        let effective_at = effective_at.map(|time| time.plus(spread * 86_400_000_000));
+        let now = AsOf::NOW;
+        let then = [
+            AsOf { position, ..now },
+            AsOf { recorded_at, ..now },
+            AsOf { effective_at, ..now },
+            AsOf {
+                recorded_at,
+                effective_at,
+                ..now
+            },
+        ];
+        for as_of in then {
+            self.same_balances(viewer, id, as_of, known).await;
+        }
+        let (from, to) = (self.time(known), self.time(known));
+        for (from, to) in [
+            (None, None),
+            (Some(from), None),
+            (None, Some(to)),
+            (Some(from), Some(to)),
+        ] {
+            self.same_entries(viewer, id, from, to).await;
         }
     }
 

@@ -33,7 +33,7 @@ use std::sync::Arc;
 pub use self::contract::*;
 pub use self::random::Random;
 pub use self::stream::stream;
-pub use self::streams::{now, random_streams};
+pub use self::streams::{a_long_history_is_exact, now, random_streams};
 pub use self::walk::walk;
 use crate::Store;
 
@@ -83,6 +83,7 @@ macro_rules! suite {
     ($backend:expr) => {
         $crate::suite!(@tests $backend,
             random_streams,
+            a_long_history_is_exact,
             answers_come_in_order,
             a_large_batch_is_taken_in_order,
             nothing_is_answered_to_nothing,

@@ -183,10 +183,10 @@ impl Stream {
     }
 
     /// Opens an account as it should be, by its root.
-    pub(super) fn open(&mut self, book: usize, owner: Owner, purpose: Purpose) {
+    pub(super) fn open(&mut self, book: usize, owner: Owner, purpose: Purpose) -> AccountId {
         let root = self.books[book].clients[0];
         let currency = (purpose == Purpose::Card).then(|| asset("USD"));
-        self.new_account(book, Some(root), owner, purpose, currency, Vec::new());
+        self.new_account(book, Some(root), owner, purpose, currency, Vec::new())
     }
 
     pub(super) fn create_account(&mut self, book: usize) {
@@ -204,6 +204,7 @@ impl Stream {
         self.new_account(book, actor, owner, purpose, currency, limits);
     }
 
+    /// Opens an account, and says which.
     fn new_account(
         &mut self,
         book: usize,
@@ -212,7 +213,7 @@ impl Stream {
         purpose: Purpose,
         currency: Option<AssetName>,
         limits: Vec<LimitChange>,
-    ) {
+    ) -> AccountId {
         let new = NewAccount {
             id: AccountId(self.id()),
             owner,
@@ -228,7 +229,9 @@ impl Stream {
             purpose,
             currency,
         });
-        self.send(book, actor, Some(new.id.0), Action::CreateAccount(new));
+        let id = new.id;
+        self.send(book, actor, Some(id.0), Action::CreateAccount(new));
+        id
     }
 
     pub(super) fn update_account(&mut self, book: usize) {

@@ -166,7 +166,7 @@ impl Stream {
         if book == 0 {
             return self.operate();
         }
-        match self.random.weighted(&[34, 12, 10, 4, 8, 6, 3, 16, 4, 3]) {
+        match self.random.weighted(&[34, 12, 10, 4, 8, 6, 3, 16, 4, 3, 1]) {
             0 => self.post(book),
             1 => self.hold(book),
             2 => self.capture(book),
@@ -176,7 +176,8 @@ impl Stream {
             6 => self.expire(book),
             7 => self.register(book),
             8 => self.repeat(),
-            _ => self.clash(),
+            9 => self.clash(),
+            _ => self.pinch(book),
         }
     }
 

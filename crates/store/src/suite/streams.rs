@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ledger::{Command, Micros};
+use ledger::{Action, BookNo, Command, Micros, Position, Purpose};
 
 use super::dump::Pair;
+use super::random::Random;
+use super::scene::Scene;
 use super::stream::stream;
 use super::{Backend, env};
-use crate::Store;
 use crate::model::Model;
+use crate::{Outcome, Store};
 
 /// Commands in a stream.
 const COMMANDS: usize = 200;
@@ -93,4 +95,59 @@ async fn same_outcomes(model: &Model, store: &dyn Store, batch: Vec<Command>, se
             batch.len()
         );
     }
+}
+
+/// However much an account has seen, its balance as of any time is exact: with many entries, most of which count for another
+/// time than they were recorded at.
+pub async fn a_long_history_is_exact<B: Backend>(backend: Arc<B>) {
+    let place = backend.place().await;
+    let store = backend.open(&place).await;
+    let scene = Scene::new(Arc::clone(&store)).await;
+    let model = Model::new(now);
+    let world = scene.account(scene.root, Purpose::External).await;
+    let main = scene.account(scene.root, Purpose::Main).await;
+    let mut random = Random::new(1);
+    for _ in 0..14 {
+        let posts: Vec<_> = (0..50)
+            .map(|_| scene.post(world, main, 1 + u128::from(random.below(99))))
+            .collect();
+        let posts = posts.into_iter().map(|post| at_some_time(post, &mut random));
+        let outcomes = store.submit(posts.collect()).await;
+        assert!(
+            outcomes
+                .iter()
+                .all(|outcome| matches!(outcome, Ok(Outcome::Recorded(_)))),
+            "{outcomes:?}"
+        );
+    }
+    for book in [BookNo::OPERATOR, scene.book] {
+        let records = store
+            .records(book, Position(0), usize::MAX)
+            .await
+            .expect("they are read");
+        for record in records {
+            let again = Command {
+                book,
+                client: record.client,
+                key: record.key,
+                fingerprint: record.fingerprint,
+                stamp: record.recorded_at,
+                action: record.action.clone(),
+            };
+            assert_eq!(model.take(&again), Ok(Outcome::Recorded(record)));
+        }
+    }
+    let store = reopen(&*backend, &place, store).await;
+    let mut pair = Pair::new(&model, &*store, 1, 100, "a long history".to_owned());
+    pair.pasts(scene.viewer(scene.root), main).await;
+}
+
+fn at_some_time(mut post: Command, random: &mut Random) -> Command {
+    let moved = random.below(20_000_000) as i64 - 10_000_000;
+    if let Action::Post(transaction) = &mut post.action
+        && random.percent(80)
+    {
+        transaction.effective_at = Some(post.stamp.plus(moved));
+    }
+    post
 }
