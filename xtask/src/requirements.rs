@@ -12,11 +12,18 @@ struct Requirement {
     why: &'static str,
 }
 
-const REQUIREMENTS: &[Requirement] = &[Requirement {
-    package: "build-essential",
-    probe: &["cc", "--version"],
-    why: "Rust links with cc, and the BLAKE3 crate compiles its assembly with it",
-}];
+const REQUIREMENTS: &[Requirement] = &[
+    Requirement {
+        package: "build-essential",
+        probe: &["cc", "--version"],
+        why: "Rust links with cc, and the BLAKE3 crate compiles its assembly with it",
+    },
+    Requirement {
+        package: "curl",
+        probe: &["curl", "--version"],
+        why: "the curl lines that the sandbox prints are run as they are",
+    },
+];
 
 /// Installs what is missing where that is possible, else says what to install.
 pub(crate) fn meet() -> Result {

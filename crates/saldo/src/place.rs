@@ -117,7 +117,8 @@ impl Place {
 
 /// Whether a file of this name is a store's, or what a file system brings along.
 fn is_ours(name: &str) -> bool {
-    let segment = name.strip_suffix(".new").unwrap_or(name).strip_suffix(".log");
+    let name = name.strip_suffix(".new").unwrap_or(name);
+    let segment = name.strip_suffix(".log");
     ["lock", "signing.key", "lost+found"].contains(&name)
         || segment.is_some_and(|number| number.len() == 8 && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
@@ -170,6 +171,7 @@ mod tests {
             "signing.key",
             "00000001.log",
             "00000002.log.new",
+            "signing.key.new",
             "lost+found",
         ] {
             assert!(is_ours(ours), "{ours}");

@@ -93,11 +93,14 @@ pub fn create(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Result<()
     for secret in [&mut store[..], &mut key[..]] {
         getrandom::fill(secret).map_err(|error| OpenError::Random(error.to_string()))?;
     }
+    // The key comes first, and the log last: what was interrupted in between is no store yet, and is made again.
+    if !disk.list()?.iter().any(|name| name == SIGNING_KEY) {
+        write_whole(&**disk, SIGNING_KEY, &key)?;
+    }
     let log = Log::create(Arc::clone(disk), options.log, store).map_err(|error| match error {
         LogError::Exists => OpenError::Exists(place.into()),
         other => OpenError::Log(other),
     })?;
-    write_whole(&**disk, SIGNING_KEY, &key)?;
     let planner = log.planner();
     log.close(planner, (options.clock)().0).map_err(OpenError::Log)?;
     Ok(())

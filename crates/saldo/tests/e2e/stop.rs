@@ -91,7 +91,7 @@ fn a_second_signal_ends_at_once() {
     );
 }
 
-/// Starts a sandbox and kills it a moment after its store is there: later by what `pauses` other processes take.
+/// Starts a sandbox and kills it a moment after its folder is there: later by what `pauses` other processes take.
 fn kill_in_the_making(folder: &Path, pauses: usize) {
     let store = folder.join("store");
     let mut child = saldo(&[
@@ -105,7 +105,7 @@ fn kill_in_the_making(folder: &Path, pauses: usize) {
     .stderr(Stdio::null())
     .spawn()
     .expect("the binary starts");
-    while !store.join("signing.key").exists() {
+    while !store.exists() {
         std::thread::yield_now();
     }
     for _ in 0..pauses {
