@@ -1,8 +1,8 @@
 //! Random movements of money.
 
 use ledger::{
-    AccountId, Action, Amount, AssetName, Capture, Command, HoldTerms, Micros, Notes, Owner, Parts, Posting,
-    Purpose, Release, Reverse, Transaction, TransactionId,
+    AccountId, Action, Amount, AssetName, Capture, Command, CreditChange, HoldTerms, LimitChange, Micros,
+    Notes, Owner, Parts, Posting, Purpose, Release, Reverse, Transaction, TransactionId,
 };
 
 use super::register::asset;
@@ -314,8 +314,21 @@ impl Stream {
     pub(super) fn pinch(&mut self, book: usize) {
         let root = self.books[book].clients[0];
         let (world, main) = (self.books[book].accounts[0].id, self.books[book].accounts[1].id);
-        let fresh = self.open(book, Owner::Client(root), Purpose::Wallet);
-        let amount = 1 + u128::from(self.random.below(1_000));
+        let amount = 2 + u128::from(self.random.below(1_000));
+        let limit = LimitChange {
+            asset: asset("USD"),
+            credit: Some(CreditChange::Limit(clamp(5))),
+            max_balance: Some(clamp(
+                amount + self.random.pick(&[0, 0, 0, 1]) - self.random.pick(&[0, 0, 0, 1]),
+            )),
+        };
+        let limits = if self.random.percent(50) {
+            vec![limit]
+        } else {
+            Vec::new()
+        };
+        let owner = Owner::Client(root);
+        let fresh = self.new_account(book, Some(root), owner, Purpose::Wallet, None, limits);
         let end = self.now.plus(self.random.below(60) as i64 * SECOND + 10);
         let terms = HoldTerms {
             expires_at: Some(end),
@@ -340,7 +353,8 @@ impl Stream {
                 self.send(book, Some(root), None, Action::Capture(capture));
             }
             _ => {
-                self.simple(book, fresh, main, amount, None);
+                let more = self.random.pick(&[0, 0, 5, 6]);
+                self.simple(book, fresh, main, amount + more, None);
             }
         }
     }

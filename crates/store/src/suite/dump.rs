@@ -27,6 +27,8 @@ struct Known {
     api_keys: Vec<ApiKeyId>,
     transactions: Vec<TransactionId>,
     times: Vec<Micros>,
+    /// For when transactions count.
+    effects: Vec<Micros>,
     /// From when on rates count.
     priced: Vec<Micros>,
     position: Position,
@@ -166,12 +168,15 @@ impl<'a> Pair<'a> {
         .await;
         let api_keys = walk(1_000, |page| self.model.api_keys(viewer, page)).await;
         let rates = walk(1_000, |page| self.model.rates(viewer, page)).await;
+        let effects = records.iter().filter(|record| !record.booked().is_empty());
+        let effects = effects.map(|record| record.effective_at(0));
         let booked = records.iter().flat_map(|record| record.booked());
         Known {
             clients: clients.iter().map(|row| row.id).collect(),
             customers: customers.iter().map(|row| (row.id, row.number)).collect(),
             accounts: accounts.iter().map(|row| row.account.id).collect(),
             api_keys: api_keys.iter().map(|row| row.id).collect(),
+            effects: effects.collect(),
             transactions: booked.map(|booked| booked.id).collect(),
             priced: rates.iter().map(|row| row.rate.as_of).collect(),
             times: records.iter().map(|record| record.recorded_at).collect(),
@@ -278,12 +283,9 @@ impl<'a> Pair<'a> {
                     .await;
                 }
             }
-            let time = match known.priced.is_empty() || self.random.percent(50) {
-                true => self.time(known),
-                false => self
-                    .random
-                    .pick(&known.priced)
-                    .plus(self.random.below(3) as i64 - 1),
+            let time = match self.random.percent(50) {
+                true => self.about(&known.times),
+                false => self.about(&known.priced),
             };
             let by_effect = AsOf {
                 effective_at: Some(time),
@@ -314,14 +316,11 @@ impl<'a> Pair<'a> {
         .await;
     }
 
-    /// A time about one at which something was recorded.
-    fn time(&mut self, known: &Known) -> Micros {
-        match known.times.is_empty() {
+    /// One of these times, or just beside it.
+    fn about(&mut self, times: &[Micros]) -> Micros {
+        match times.is_empty() {
             true => Micros(0),
-            false => self
-                .random
-                .pick(&known.times)
-                .plus(self.random.below(3) as i64 - 1),
+            false => self.random.pick(times).plus(self.random.below(3) as i64 - 1),
         }
     }
 
@@ -338,9 +337,11 @@ impl<'a> Pair<'a> {
     /// Balances of an account as of some time, and its entries between two.
     async fn past(&mut self, viewer: Viewer, id: AccountId, known: &Known) {
         let position = Some(Position(self.random.below(known.position.0 + 2)));
-        let (recorded_at, effective_at) = (Some(self.time(known)), Some(self.time(known)));
-        let spread = self.random.below(40) as i64 - 20;
-        let effective_at = effective_at.map(|time| time.plus(spread * 86_400_000_000));
+        let recorded_at = Some(self.about(&known.times));
+        let effective_at = Some(match self.random.percent(70) {
+            true => self.about(&known.effects),
+            false => self.about(&known.times),
+        });
         let now = AsOf::NOW;
         let then = [
             AsOf { position, ..now },
@@ -355,7 +356,7 @@ impl<'a> Pair<'a> {
         for as_of in then {
             self.same_balances(viewer, id, as_of, known).await;
         }
-        let (from, to) = (self.time(known), self.time(known));
+        let (from, to) = (self.about(&known.times), self.about(&known.times));
         for (from, to) in [
             (None, None),
             (Some(from), None),
@@ -427,7 +428,7 @@ impl<'a> Pair<'a> {
             });
         }
         for account in known.accounts.iter().take(9).copied() {
-            let (from, to) = (self.time(known), self.time(known));
+            let (from, to) = (self.about(&known.times), self.about(&known.times));
             filters.push(TransactionFilter {
                 account: Some(account),
                 reference: self.random.percent(20).then(|| "rent".to_owned()),

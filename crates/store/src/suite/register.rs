@@ -205,7 +205,7 @@ impl Stream {
     }
 
     /// Opens an account, and says which.
-    fn new_account(
+    pub(super) fn new_account(
         &mut self,
         book: usize,
         actor: Option<ClientId>,
