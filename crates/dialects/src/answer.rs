@@ -10,7 +10,7 @@ use ledger::{ClientId, Position};
 use service::{Caller, Problem, Service, Standing};
 
 use crate::config::Mount;
-use crate::http::{Body, Context, Method, Payload, Request, Response};
+use crate::http::{Body, Context, Method, Request, Response};
 use crate::route::{Access, Dialect, Route};
 use crate::router::{Found, Router};
 use crate::{problem, spelling};
@@ -60,7 +60,7 @@ pub async fn answer(service: &Arc<Service>, router: &Router, id: &str, mut reque
     };
     response.set("x-request-id", id.to_owned());
     if request.method == Method::Head {
-        response.body = Payload::Bytes(Vec::new());
+        response.body = Vec::new();
     }
     response
 }

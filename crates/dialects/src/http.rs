@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use service::{Caller, Problem};
 use smallvec::SmallVec;
-use tokio::sync::mpsc;
 
 /// A method of HTTP that some route may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -232,16 +231,6 @@ fn percent_decode(text: &str, plus: bool) -> Option<Cow<'_, str>> {
     String::from_utf8(decoded).ok().map(Cow::Owned)
 }
 
-/// What an answer carries.
-#[derive(Debug)]
-pub enum Payload {
-    /// All of it.
-    Bytes(Vec<u8>),
-    /// Pieces as they come, until the sender is dropped. The server drops the receiver when the caller is gone or the
-    /// server stops; the sender then fails, and its task ends.
-    Stream(mpsc::Receiver<Vec<u8>>),
-}
-
 /// An answer.
 #[derive(Debug)]
 pub struct Response {
@@ -250,7 +239,7 @@ pub struct Response {
     /// Headers: names in lower case.
     pub headers: SmallVec<[(&'static str, Cow<'static, str>); 6]>,
     /// The body.
-    pub body: Payload,
+    pub body: Vec<u8>,
 }
 
 impl Response {
@@ -259,7 +248,7 @@ impl Response {
     pub fn new(status: u16, media_type: &'static str, body: Vec<u8>) -> Self {
         let mut response = Self::empty(status);
         response.set("content-type", media_type);
-        response.body = Payload::Bytes(body);
+        response.body = body;
         response
     }
 
@@ -275,7 +264,7 @@ impl Response {
         Self {
             status,
             headers: SmallVec::new(),
-            body: Payload::Bytes(Vec::new()),
+            body: Vec::new(),
         }
     }
 
@@ -296,15 +285,6 @@ impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(other, _)| *other == name);
         found.map(|(_, value)| value.as_ref())
-    }
-
-    /// The bytes of the body; nothing of a stream.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        match &self.body {
-            Payload::Bytes(bytes) => bytes,
-            Payload::Stream(_) => b"",
-        }
     }
 }
 

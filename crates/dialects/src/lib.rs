@@ -27,7 +27,7 @@ pub mod time;
 
 pub use answer::{answer, refusal};
 pub use config::Config;
-pub use http::{Body, Context, Headers, Method, Payload, Request, Response};
+pub use http::{Body, Context, Headers, Method, Request, Response};
 pub use route::{Access, BodySize, Boxed, Dialect, Endpoint, Handler, Route, handle};
 pub use router::{Found, Router};
 

@@ -147,7 +147,7 @@ async fn a_body_that_was_too_large() {
     let answer = ask("/v0.9/auth/token").await;
     assert_eq!(answer.status, 413);
     assert_eq!(
-        answer.bytes(),
+        answer.body,
         br#"{"error":"At most 1048576 bytes of body are taken at once; send less."}"#
     );
     // Whether the path takes it comes first.

@@ -171,7 +171,6 @@ async fn every_operation_needs_its_scope() {
         service.assets(none),
         service.rates(none, PAGE),
         service.keys(none, PAGE),
-        service.events(none, ledger::Position(0), 1),
     );
     let poster = &world.with(CLIENT_SCOPES_WITHOUT_ADMIN).await;
     needs!(
@@ -336,19 +335,6 @@ async fn subsidiaries_stay_among_themselves() {
         .create_key(&caller, new_key(Some(world.root), Scopes::READ), unnamed())
         .await;
     assert_eq!(refusal(&problem.unwrap_err()), ("client_not_found", false, true));
-    // Its events are what it did itself.
-    let events = world
-        .service
-        .events(&caller, ledger::Position(0), 100)
-        .await
-        .unwrap();
-    assert!(events.records.iter().all(|record| record.client == Some(sub.id)) && events.records.len() == 2);
-    let all = world
-        .service
-        .events(&world.caller, ledger::Position(0), 100)
-        .await
-        .unwrap();
-    assert!(all.records.len() > 4 && all.up_to == events.up_to);
 }
 
 #[tokio::test]

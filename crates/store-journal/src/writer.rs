@@ -47,10 +47,13 @@ pub(crate) struct Batch {
     pub(crate) replies: Vec<(Reply, Vec<Result<Outcome, StoreError>>)>,
 }
 
+/// A record in flight: where it will lie, its unique keys, and those that may repeat.
+type Flown = (Locator, SmallVec<[u64; 2]>, SmallVec<[u64; 1]>);
+
 /// What was decided and is not published yet.
 #[derive(Default)]
 struct InFlight {
-    batches: VecDeque<(u64, Vec<(Locator, SmallVec<[u64; 2]>, SmallVec<[u64; 1]>)>)>,
+    batches: VecDeque<(u64, Vec<Flown>)>,
     records: HashMap<Locator, (Arc<Record>, Links)>,
     unique: HashMap<u64, SmallVec<[Locator; 1]>>,
     repeats: HashMap<u64, Locator>,

@@ -383,7 +383,7 @@ async fn what_is_no_json() {
     let world = &api.world;
     let response = dialects::answer(&world.service, &world.router, "req-1", request).await;
     assert_eq!(response.status, 400);
-    assert!(str::from_utf8(response.bytes()).unwrap().contains("UTF-8"));
+    assert!(str::from_utf8(&response.body).unwrap().contains("UTF-8"));
     api.ask("POST", "/customers", &[], r#"{"legalName":"\ud800"}"#)
         .await
         .bad("legalName");
@@ -397,7 +397,7 @@ async fn what_is_no_json() {
     let response = dialects::answer(&world.service, &world.router, "req-1", request).await;
     assert_eq!(response.status, 413);
     assert!(
-        str::from_utf8(response.bytes())
+        str::from_utf8(&response.body)
             .unwrap()
             .contains(r#""limit":1048576"#)
     );

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use dialects::{Body, Config, Method, Payload, Request, Router};
+use dialects::{Body, Config, Method, Request, Router};
 use ledger::{
     AccountId, Amount, AssetName, ClientId, CustomerId, Decimal, HoldTerms, LimitChange, Micros, Notes,
     Owner, Posting, Purpose, Rate, Scopes, TransactionId,
@@ -113,10 +113,7 @@ impl World {
             .headers
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_string()));
-        let body = match response.body {
-            Payload::Bytes(ref bytes) => String::from_utf8(bytes.clone()).unwrap(),
-            Payload::Stream(_) => panic!("no stream is expected here"),
-        };
+        let body = String::from_utf8(response.body).unwrap();
         let answer = Answer {
             status: response.status,
             headers: headers.collect(),

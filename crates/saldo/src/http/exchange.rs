@@ -3,20 +3,18 @@
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dialects::{Body, Headers, Method, Request, Response, Router};
 use http_body::{Body as _, Frame};
+use http_body_util::Full;
 use hyper::HeaderMap;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use ledger::{BookNo, Command, TransactionId};
 use service::{Problem, Service};
-use tokio::sync::watch;
-
-use super::reply::Reply;
 
 /// Answers that took longer are logged.
 const SLOW: Duration = Duration::from_secs(1);
@@ -32,7 +30,7 @@ pub(crate) struct Server {
     /// Request ids are this start's name and a number, so that two starts have none in common.
     start: u32,
     requests: AtomicU64,
-    stopping: watch::Sender<bool>,
+    stopping: AtomicBool,
 }
 
 impl Server {
@@ -44,7 +42,7 @@ impl Server {
             // The lower half of the seconds is enough to tell starts apart in a log.
             start: now.div_euclid(1_000_000) as u32,
             requests: AtomicU64::new(0),
-            stopping: watch::Sender::new(false),
+            stopping: AtomicBool::new(false),
         }
     }
 
@@ -52,12 +50,12 @@ impl Server {
         &self.service
     }
 
-    /// Ends streams, and says to whoever asks that nothing more should be sent here.
+    /// Says to whoever asks that nothing more should be sent here.
     pub(super) fn stop(&self) {
-        self.stopping.send_replace(true);
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
-    pub(super) async fn answer(&self, request: hyper::Request<Incoming>) -> hyper::Response<Reply> {
+    pub(super) async fn answer(&self, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
         let begun = Instant::now();
         let (head, incoming) = request.into_parts();
         let path = head.uri.path();
@@ -81,7 +79,7 @@ impl Server {
                 "slow answer"
             );
         }
-        self.spelled(response)
+        Self::spelled(response)
     }
 
     /// The answer of a wire format.
@@ -128,7 +126,7 @@ impl Server {
 
     /// Whether requests, writes too, can be sent here now.
     async fn readiness(&self) -> Response {
-        if *self.stopping.borrow() {
+        if self.stopping.load(Ordering::Relaxed) {
             return plain(503, "stopping");
         }
         // The expiry of a hold that can't be takes the way of every write, and leaves nothing behind.
@@ -141,8 +139,8 @@ impl Server {
         }
     }
 
-    fn spelled(&self, response: Response) -> hyper::Response<Reply> {
-        let mut spelled = hyper::Response::new(Reply::new(response.body, &self.stopping));
+    fn spelled(response: Response) -> hyper::Response<Full<Bytes>> {
+        let mut spelled = hyper::Response::new(Full::new(Bytes::from(response.body)));
         *spelled.status_mut() =
             hyper::StatusCode::from_u16(response.status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
         let headers = spelled.headers_mut();

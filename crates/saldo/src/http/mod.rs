@@ -4,7 +4,6 @@
 //! here besides are limits: on heads, on idle connections, on how long a stop may take.
 
 mod exchange;
-mod reply;
 mod stop;
 
 use std::convert::Infallible;

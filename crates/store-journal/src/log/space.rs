@@ -22,7 +22,9 @@ pub struct SegmentSizes {
 
 impl SegmentSizes {
     fn of(&self, number: u32) -> u64 {
-        let doubled = self.first.checked_mul(1u64.checked_shl(number - 1).unwrap_or(u64::MAX));
+        let doubled = self
+            .first
+            .checked_mul(1u64.checked_shl(number - 1).unwrap_or(u64::MAX));
         doubled.unwrap_or(u64::MAX).min(self.rest)
     }
 }
