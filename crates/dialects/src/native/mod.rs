@@ -1,7 +1,7 @@
 //! Saldo's own API: everything that the ledger can do, in JSON.
 //!
 //! Amounts are strings of minor units, times RFC 3339 in UTC, ids UUIDs in answers and in any spelling in requests. What
-//! is refused is a problem of RFC 9457 ([`problems`]). Bodies ([`body`]) and queries ([`query`]) are read strictly: a name
+//! is refused is a problem of RFC 9457 (`problems`). Bodies (`body`) and queries (`query`) are read strictly: a name
 //! that is not known is a fault, since a misspelt `effectiveAt` must not post money for another day.
 
 mod accounts;
