@@ -6,7 +6,7 @@ use std::fmt;
 use crate::amount::Amount;
 use crate::asset::{AssetName, AssetNo};
 use crate::balance::{Counters, Credit};
-use crate::command::{Action, Fingerprint, Key, Transaction};
+use crate::command::{Action, Command, Fingerprint, Key, Transaction};
 use crate::id::{AccountId, AccountNo, BookNo, ClientId, Position, TransactionId};
 use crate::time::Micros;
 use smallvec::SmallVec;
@@ -148,6 +148,19 @@ impl Record {
             Action::Post(transaction) if nth == 0 => Some(transaction),
             Action::PostBatch(transactions) => transactions.get(nth),
             _ => None,
+        }
+    }
+
+    /// The command that this is the record of, stamped with the time at which it was recorded.
+    #[must_use]
+    pub fn into_command(self) -> Command {
+        Command {
+            book: self.book,
+            client: self.client,
+            key: self.key,
+            fingerprint: self.fingerprint,
+            stamp: self.recorded_at,
+            action: self.action,
         }
     }
 

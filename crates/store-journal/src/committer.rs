@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 
 use ledger::{BookNo, Position};
 use parking_lot::{Mutex, RwLock};
@@ -12,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use crate::index::Pairs;
 use crate::log::frame::FrameKind;
 use crate::log::run::write_run;
-use crate::log::{Disk, FrameBuf, KeyTable, Log, LogError};
+use crate::log::{Disk, FrameBuf, KeyTable, Log, LogError, LogPosition};
 use crate::snapshot::Due;
 use crate::tables::Published;
 use crate::writer::Batch;
@@ -73,21 +74,29 @@ pub(crate) struct Committer {
     pub(crate) on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
     /// Told how many bytes were written, so that a snapshot is made from time to time.
     pub(crate) snapshots: Arc<Due>,
+    /// The threads that write runs.
+    pub(crate) runs: Vec<JoinHandle<()>>,
 }
 
 impl Committer {
     /// Commits until the writer is gone or the disk fails.
-    pub(crate) fn run(self, mut inbox: mpsc::Receiver<Batch>) {
+    pub(crate) fn run(mut self, mut inbox: mpsc::Receiver<Batch>) {
         while let Some(batch) = inbox.blocking_recv() {
             if let Err(error) = self.commit(batch) {
                 tracing::error!(%error, "the journal could not be written; the store stops");
                 (self.on_fatal)(&error.to_string());
-                return;
+                break;
+            }
+        }
+        // When the lock is free, the next process may make the same files.
+        for run in self.runs {
+            if run.join().is_err() {
+                tracing::warn!("a run was not written; opening will read the segment again");
             }
         }
     }
 
-    fn commit(&self, mut batch: Batch) -> Result<(), LogError> {
+    fn commit(&mut self, mut batch: Batch) -> Result<(), LogError> {
         if let Some(start) = batch.start {
             let written = self
                 .log
@@ -117,39 +126,44 @@ impl Committer {
         Ok(())
     }
 
-    fn publish(&self, batch: &Batch, position: crate::log::LogPosition) {
+    /// Shows the batch to readers. What they find by key is filtered by what they see, so the table is filled first: what
+    /// they see can then be found. Reading past a newer record takes the names in it, so the keys that repeat move on in
+    /// one step with the rows.
+    fn publish(&self, batch: &Batch, position: LogPosition) {
+        {
+            let mut unsealed = self.unsealed.lock();
+            unsealed.sequence = position.sequence;
+            for item in &batch.items {
+                for hash in &item.unique {
+                    self.keys.insert(*hash, item.at);
+                    unsealed.pairs.unique.push((*hash, item.at));
+                }
+                let repeats = item.repeats.iter().map(|(hash, _)| (*hash, item.at));
+                unsealed.pairs.repeats.extend(repeats);
+            }
+        }
         let mut tips = HashMap::new();
         {
             let mut published = self.published.write();
             for item in &batch.items {
                 published.take(&item.record, item.at, item.digest, |_| false);
                 tips.insert(item.record.book, item.record.position);
+                for (hash, before) in &item.repeats {
+                    let replaced = before.is_some_and(|before| self.keys.replace(*hash, before, item.at));
+                    if !replaced {
+                        self.keys.insert(*hash, item.at);
+                    }
+                }
             }
             published.log = position;
         }
-        let mut unsealed = self.unsealed.lock();
-        unsealed.sequence = position.sequence;
-        for item in &batch.items {
-            for hash in &item.unique {
-                self.keys.insert(*hash, item.at);
-                unsealed.pairs.unique.push((*hash, item.at));
-            }
-            for (hash, before) in &item.repeats {
-                let replaced = before.is_some_and(|before| self.keys.replace(*hash, before, item.at));
-                if !replaced {
-                    self.keys.insert(*hash, item.at);
-                }
-                unsealed.pairs.repeats.insert(*hash, item.at);
-            }
-        }
-        drop(unsealed);
         for (book, position) in tips {
             self.watchers.reached(book, position);
         }
     }
 
     /// Writes the run of a sealed segment, beside the work. Without it, opening reads the segment again.
-    fn seal(&self, segment: u32) {
+    fn seal(&mut self, segment: u32) {
         let pairs = {
             let mut unsealed = self.unsealed.lock();
             unsealed.segment = segment + 1;
@@ -161,8 +175,10 @@ impl Committer {
                 tracing::warn!(%error, segment, "the run of a sealed segment could not be written");
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("saldo-run".into()).spawn(write) {
-            tracing::warn!(%error, segment, "no thread for the run of a sealed segment");
+        self.runs.retain(|run| !run.is_finished());
+        match std::thread::Builder::new().name("saldo-run".into()).spawn(write) {
+            Ok(run) => self.runs.push(run),
+            Err(error) => tracing::warn!(%error, segment, "no thread for the run of a sealed segment"),
         }
     }
 }

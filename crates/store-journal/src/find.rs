@@ -21,7 +21,7 @@ pub(crate) trait Source {
     fn candidates(&self, hash: u64) -> SmallVec<[Locator; 2]>;
 
     /// The newest record that may have a key that repeats.
-    fn newest(&self, hash: u64) -> Option<Locator>;
+    fn newest(&self, hash: u64) -> Result<Option<Locator>, StoreError>;
 
     /// A record with its links.
     fn read(&self, at: Locator) -> Result<(Arc<Record>, Links), StoreError>;
@@ -46,7 +46,7 @@ pub(crate) fn said_of(
     wanted: impl Fn(&Record) -> bool,
 ) -> Result<Vec<Arc<Record>>, StoreError> {
     let mut found = Vec::new();
-    let mut at = source.newest(hash);
+    let mut at = source.newest(hash)?;
     while let Some(here) = at {
         let (record, before) = source.read_repeating(here, hash)?;
         at = before;

@@ -40,16 +40,13 @@ impl Source for History<'_> {
             .collect()
     }
 
-    fn newest(&self, hash: u64) -> Option<Locator> {
+    fn newest(&self, hash: u64) -> Result<Option<Locator>, StoreError> {
         // The table may have one that is newer than this moment; the one before it is then found through it.
         let mut at = self.keys.candidates(hash).into_iter().max();
         while let Some(newer) = at.filter(|at| *at >= self.end) {
-            at = self
-                .read_repeating(newer, hash)
-                .ok()
-                .and_then(|(_, before)| before);
+            (_, at) = self.read_repeating(newer, hash)?;
         }
-        at
+        Ok(at)
     }
 
     fn read(&self, at: Locator) -> Result<(Arc<Record>, Links), StoreError> {

@@ -2,7 +2,8 @@
 //!
 //! A snapshot is fuzzy: its chunks are copied one after the other, each under one read lock and stamped with the last
 //! frame that was published then. The first chunk of all is the oldest; opening replays the frames after it. A book's
-//! register comes before its accounts, so that a replayed record finds what it changes.
+//! register comes before its accounts, so that a replayed record finds what it changes. Book 0 comes first, copied in the
+//! same moment in which the books are listed: its records make the others.
 //!
 //! ```text
 //! "SALDOSNP", version u16, store id 16 bytes, then chunks: length u32, CRC32C u32, postcard bytes; the last is `End`
@@ -11,8 +12,8 @@
 use std::sync::Arc;
 
 use ledger::{
-    Account, AccountNo, ApiKey, Asset, AssetNo, Balance, Book, BookNo, Client, ClientId, Customer, Head,
-    Hold, Owner, Purpose, RateRow,
+    Account, AccountNo, ApiKey, Asset, AssetNo, Balance, BookNo, Client, ClientId, Customer, Head, Hold,
+    Owner, Purpose, RateRow,
 };
 use parking_lot::{Condvar, Mutex, RwLock};
 use serde::{Deserialize, Serialize};
@@ -222,11 +223,11 @@ pub(crate) fn write(
     published: &RwLock<Published>,
     unsealed: &Mutex<Unsealed>,
 ) -> Result<(), DiskError> {
-    let (from, books) = {
+    let (from, books, mut operator) = {
         let published = published.read();
         let mut books: Vec<_> = published.tables.state.books().map(|book| book.no).collect();
         books.sort_unstable();
-        (published.log, books)
+        (published.log, books, save_book(&published, BookNo::OPERATOR))
     };
     let name = name_of(from.sequence);
     let mut header = MAGIC.to_vec();
@@ -244,13 +245,9 @@ pub(crate) fn write(
         from.hash,
     ))?;
     for no in books {
-        let (book, accounts) = {
-            let published = published.read();
-            let Some(book) = published.tables.state.book(no) else {
-                continue;
-            };
-            (save_book(&published, book), book.head.accounts)
-        };
+        let book = operator.take().or_else(|| save_book(&published.read(), no));
+        let book = book.expect("a book is never removed");
+        let accounts = book.head.accounts;
         sink.put(&Chunk::Book(Box::new(book)))?;
         for first in (0..accounts).step_by(ACCOUNTS as usize) {
             let chunk = save_accounts(&published.read(), no, AccountNo(first));
@@ -276,14 +273,15 @@ pub(crate) fn write(
     Ok(())
 }
 
-fn save_book(published: &Published, book: &Book) -> SavedBook {
+fn save_book(published: &Published, no: BookNo) -> Option<SavedBook> {
+    let book = published.tables.state.book(no)?;
     let tip = published.tables.tips.get(&book.no).cloned().unwrap_or_default();
     let rows = |ids: &[ClientId]| {
         ids.iter()
             .filter_map(|id| book.clients.peek(id).cloned())
             .collect()
     };
-    SavedBook {
+    Some(SavedBook {
         stamp: published.log.sequence,
         no: book.no,
         root: book.root,
@@ -305,7 +303,7 @@ fn save_book(published: &Published, book: &Book) -> SavedBook {
         holds: book.holds.iter().map(|(_, hold)| Arc::clone(hold)).collect(),
         chain: SavedRoots::of(&tip.chain),
         digest: tip.digest,
-    }
+    })
 }
 
 fn save_accounts(published: &Published, book: BookNo, first: AccountNo) -> Chunk {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ledger::{BookNo, Position};
+use ledger::{BookNo, Micros, Position};
 use parking_lot::{Mutex, RwLock};
 use store::StoreError;
 use store::gather::{Submitter, queue};
@@ -16,6 +16,7 @@ use crate::log::{Disk, Log, Planner, Recovery};
 use crate::open::{OpenError, Opened, Options, open};
 use crate::reads::View;
 use crate::snapshot::{self, Due};
+use crate::tables::Published;
 use crate::writer::Writer;
 
 /// How long a reader waits for a position.
@@ -27,20 +28,29 @@ pub struct JournalStore {
     pub(crate) signing_key: [u8; 32],
     watchers: Arc<Watchers>,
     submitter: Mutex<Option<Submitter>>,
-    threads: Mutex<Option<Threads>>,
+    /// Held while it is being closed, so that who closes it again waits too.
+    running: tokio::sync::Mutex<Option<Running>>,
     recovery: Recovery,
 }
+
+type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 
 struct Threads {
     writer: JoinHandle<Planner>,
     committer: JoinHandle<()>,
     snapshots: JoinHandle<()>,
     due: Arc<Due>,
+}
+
+/// What is needed to stop.
+struct Running {
+    threads: Threads,
     log: Arc<Log>,
     disk: Arc<dyn Disk>,
+    published: Arc<RwLock<Published>>,
     unsealed: Arc<Mutex<Unsealed>>,
     failed: Arc<AtomicBool>,
-    options: Options,
+    clock: Arc<dyn Fn() -> Micros + Send + Sync>,
 }
 
 impl JournalStore {
@@ -79,7 +89,7 @@ impl JournalStore {
             Arc::new(AtomicU64::new(0)),
             Arc::new(Due::every(options.snapshot_every)),
         );
-        let on_fatal: Arc<dyn Fn(&str) + Send + Sync> = {
+        let on_fatal: OnFatal = {
             let (failed, outer) = (Arc::clone(&failed), Arc::clone(&options.on_fatal));
             Arc::new(move |why: &str| {
                 failed.store(true, Ordering::Release);
@@ -95,8 +105,9 @@ impl JournalStore {
             watchers: Arc::clone(&watchers),
             done: Arc::clone(&done),
             spare,
-            on_fatal,
+            on_fatal: Arc::clone(&on_fatal),
             snapshots: Arc::clone(&due),
+            runs: Vec::new(),
         };
         let (clock, reading) = (Arc::clone(&options.clock), Arc::clone(&options.clock));
         let writer = Writer::new(
@@ -121,15 +132,25 @@ impl JournalStore {
             }
         };
         let threads = Threads {
-            writer: spawn("saldo-writer", move || writer.run(inbox))?,
-            committer: spawn("saldo-committer", move || committer.run(decided))?,
+            writer: spawn(
+                "saldo-writer",
+                alarmed(Arc::clone(&on_fatal), move || writer.run(inbox)),
+            )?,
+            committer: spawn(
+                "saldo-committer",
+                alarmed(on_fatal, move || committer.run(decided)),
+            )?,
             snapshots: spawn("saldo-snapshots", snapshots)?,
             due,
+        };
+        let running = Running {
+            threads,
             log,
             disk,
+            published: Arc::clone(&published),
             unsealed,
             failed,
-            options,
+            clock: options.clock,
         };
         Ok(Self {
             view: View {
@@ -142,7 +163,7 @@ impl JournalStore {
             signing_key,
             watchers,
             submitter: Mutex::new(Some(submitter)),
-            threads: Mutex::new(Some(threads)),
+            running: tokio::sync::Mutex::new(Some(running)),
             recovery,
         })
     }
@@ -157,76 +178,106 @@ impl JournalStore {
         self.submitter.lock().clone()
     }
 
-    /// Takes nothing any more, finishes what waits, writes a snapshot and a closing frame. Blocks.
-    pub(crate) fn close_now(&self) -> Result<(), StoreError> {
+    /// Takes nothing any more, finishes what waits, writes a snapshot and a closing frame.
+    pub(crate) async fn close_now(&self) -> Result<(), StoreError> {
         self.submitter.lock().take();
-        let Some(threads) = self.threads.lock().take() else {
+        let mut place = self.running.lock().await;
+        let Some(running) = place.take() else {
             return Ok(());
         };
-        let ended = |what: &str| StoreError::Closed(format!("{what} ended badly"));
-        threads.due.stop();
-        threads
-            .snapshots
-            .join()
-            .map_err(|_| ended("the snapshot thread"))?;
-        let planner = threads.writer.join().map_err(|_| ended("the writer"))?;
-        threads.committer.join().map_err(|_| ended("the committer"))?;
-        if threads.failed.load(Ordering::Acquire) {
-            return Err(StoreError::Closed("a write or sync failed before".into()));
-        }
-        let store = threads.log.store_id();
-        if let Err(error) = snapshot::write(&*threads.disk, &store, &self.view.published, &threads.unsealed) {
-            tracing::warn!(%error, "no snapshot was written; opening will take longer");
-        }
-        let log = Arc::into_inner(threads.log).expect("its threads have ended");
-        let closed = log.close(planner, (threads.options.clock)().0);
-        closed
-            .map(|_| ())
-            .map_err(|error| StoreError::Closed(error.to_string()))
+        // Not on this thread: whoever submitted keeps the queue open until they have taken their answer, perhaps here.
+        let ended = tokio::task::spawn_blocking(move || running.close()).await;
+        ended.map_err(|_| StoreError::Closed("closing it ended badly".into()))?
     }
 
     /// Waits until the book is at `position`.
     pub(crate) async fn reach_position(&self, book: BookNo, position: Position) -> Result<(), StoreError> {
+        let reached = || self.view.position(book);
+        if reached()? >= position {
+            return Ok(());
+        }
         let mut watch = self.watchers.watch(book);
-        let reached = || {
-            self.view
-                .published
-                .read()
-                .tables
-                .state
-                .book(book)
-                .map_or(Position(0), |b| b.head.position)
-        };
         let wait = async {
-            while reached() < position {
+            while reached()? < position {
                 if watch.changed().await.is_err() {
                     break;
                 }
             }
-        };
-        let in_time = tokio::time::timeout(REACH, wait).await;
-        let reached = reached();
-        if in_time.is_ok() && reached >= position {
             Ok(())
-        } else {
-            Err(StoreError::PositionNotReached {
-                wanted: position,
-                reached,
-            })
+        };
+        if let Ok(failed @ Err(_)) = tokio::time::timeout(REACH, wait).await {
+            return failed;
         }
+        let reached = reached()?;
+        if reached >= position {
+            return Ok(());
+        }
+        Err(StoreError::PositionNotReached {
+            wanted: position,
+            reached,
+        })
+    }
+}
+
+impl Threads {
+    /// Waits until what was taken is finished; gives the planner back for the closing frame.
+    fn join(self) -> Result<Planner, StoreError> {
+        self.due.stop();
+        // All of them, whatever became of one: then nothing works on the folder any more.
+        let (snapshots, writer, committer) =
+            (self.snapshots.join(), self.writer.join(), self.committer.join());
+        let ended = |what: &str| StoreError::Closed(format!("{what} ended badly"));
+        let planner = writer.map_err(|_| ended("the writer"))?;
+        committer.map_err(|_| ended("the committer"))?;
+        snapshots.map_err(|_| ended("the snapshot thread"))?;
+        Ok(planner)
+    }
+}
+
+impl Running {
+    fn close(self) -> Result<(), StoreError> {
+        let planner = self.threads.join()?;
+        if self.failed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed("a write or sync failed before".into()));
+        }
+        let store = self.log.store_id();
+        if let Err(error) = snapshot::write(&*self.disk, &store, &self.published, &self.unsealed) {
+            tracing::warn!(%error, "no snapshot was written; opening will take longer");
+        }
+        let log = Arc::into_inner(self.log).expect("its threads have ended");
+        let closed = log.close(planner, (self.clock)().0);
+        closed
+            .map(|_| ())
+            .map_err(|error| StoreError::Closed(error.to_string()))
     }
 }
 
 impl Drop for JournalStore {
     /// Without a clean stop: what was taken is finished, and the next opening replays.
     fn drop(&mut self) {
-        self.submitter.lock().take();
-        if let Some(threads) = self.threads.lock().take() {
-            threads.due.stop();
-            let _ = threads.snapshots.join();
-            let _ = threads.writer.join();
-            let _ = threads.committer.join();
+        self.submitter.get_mut().take();
+        if let Some(running) = self.running.get_mut().take() {
+            let _ = running.threads.join();
         }
+    }
+}
+
+/// Says so when its thread panics: half a batch may be decided or shown, and nobody takes commands any more.
+struct Alarm(OnFatal);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)("a thread of the store panicked");
+        }
+    }
+}
+
+fn alarmed<T>(on_fatal: OnFatal, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let alarm = Alarm(on_fatal);
+    move || {
+        let _alarm = alarm;
+        work()
     }
 }
 

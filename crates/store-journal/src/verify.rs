@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ledger::{BookNo, Command, Decision, Position, RULES, Record, Table, decide};
+use ledger::{BookNo, Decision, Position, RULES, Record, Table, decide};
 use parking_lot::RwLock;
 
 use crate::find::{find_row, forget_row, read_payload};
@@ -223,14 +223,7 @@ impl Check<'_> {
             reader: self.reader,
             end: at,
         };
-        let command = Command {
-            book: record.book,
-            client: record.client,
-            key: record.key,
-            fingerprint: record.fingerprint,
-            stamp: record.recorded_at,
-            action: record.action.clone(),
-        };
+        let command = record.clone().into_command();
         let mut loaded = Vec::new();
         let outcome = loop {
             match decide(&self.tables.state, &command) {

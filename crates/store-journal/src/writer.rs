@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::{
-    Action, BookNo, Command, Decision, Micros, Record, RowKey, State, TransactionId, decide, encode,
+    Action, BookNo, Command, Decided, Decision, Micros, Record, RowKey, State, TransactionId, decide, encode,
 };
 use smallvec::SmallVec;
-use store::gather::{Inbox, Reply};
+use store::gather::{Inbox, Reply, Submission};
 use store::{Outcome, StoreError};
 use tokio::sync::mpsc;
 
@@ -130,6 +130,50 @@ pub(crate) struct Work {
     links: Vec<u8>,
     /// The rows that were loaded for the command at hand.
     loaded: Vec<RowKey>,
+    /// The bytes that the next frame needs for a record that the one before had no room for.
+    needed: u64,
+}
+
+/// A submission that is being decided.
+struct Turn {
+    commands: VecDeque<Command>,
+    answers: Vec<Result<Outcome, StoreError>>,
+    reply: Reply,
+}
+
+impl Turn {
+    fn new(submission: Submission) -> Self {
+        let (commands, reply) = submission.into_parts();
+        Self {
+            answers: Vec::with_capacity(commands.len()),
+            commands: commands.into(),
+            reply,
+        }
+    }
+
+    fn answer(self) -> (Reply, Vec<Result<Outcome, StoreError>>) {
+        (self.reply, self.answers)
+    }
+
+    /// Gives this answer to all commands that have none.
+    fn refuse(mut self, error: &StoreError) -> (Reply, Vec<Result<Outcome, StoreError>>) {
+        self.answers
+            .extend(self.commands.iter().map(|_| Err(error.clone())));
+        self.answer()
+    }
+}
+
+/// Why a command was not taken.
+enum Stop {
+    /// Its record, of about so many bytes, does not fit into the open frame. Nothing of it was done.
+    Full(Box<Command>, u64),
+    Error(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Error(error)
+    }
 }
 
 /// The batch that is being decided.
@@ -139,6 +183,22 @@ struct Open {
     /// How long the frame may become.
     room: u64,
     items: Vec<Item>,
+}
+
+impl Open {
+    /// Makes sure that the frame takes `bytes` more where it is. What was not foreseen (holds that expire ahead, a
+    /// reversal of many postings) grows into the rest of the segment, which needs no space on the disk.
+    fn make_room(&mut self, bytes: u64, planner: &Planner, limit: u64) -> bool {
+        let needed = self.frame.frame_len() + bytes;
+        if needed > self.room {
+            let stays = planner.start(needed).is_ok_and(|start| start == self.start);
+            if !stays || needed > limit {
+                return false;
+            }
+            self.room = needed;
+        }
+        true
+    }
 }
 
 impl Writer {
@@ -175,8 +235,10 @@ impl Writer {
     /// Decides until all submitters are gone or the committer stopped. Gives the planner back for the closing frame.
     pub(crate) fn run(mut self, mut inbox: Inbox) -> Planner {
         while let Some(submissions) = inbox.next_batch(BATCH_COMMANDS) {
-            self.state.flight.prune(self.published.load(Ordering::Acquire));
-            for batch in self.decide_batches(submissions.into_iter().map(|s| s.into_parts()).collect()) {
+            let mut waiting: VecDeque<_> = submissions.into_iter().map(Turn::new).collect();
+            while !waiting.is_empty() {
+                self.state.flight.prune(self.published.load(Ordering::Acquire));
+                let batch = self.decide_batch(&mut waiting);
                 if self.out.blocking_send(batch).is_err() {
                     return self.planner;
                 }
@@ -185,85 +247,96 @@ impl Writer {
         self.planner
     }
 
-    /// One batch for all, or, when all don't fit into one frame, one for each submission.
-    fn decide_batches(&mut self, submissions: Vec<(Vec<Command>, Reply)>) -> Vec<Batch> {
-        let commands = submissions.iter().flat_map(|(commands, _)| commands);
-        let worst: u64 = commands
-            .map(|command| worst_case(&self.tables.state, command))
-            .sum();
-        if submissions.len() > 1 && worst > MAX_WORST {
-            return submissions
-                .into_iter()
-                .flat_map(|one| self.decide_batches(vec![one]))
-                .collect();
+    /// How many of those that wait are to share the next frame, and the bytes that it will hardly exceed.
+    fn foresee(&self, waiting: &VecDeque<Turn>) -> (usize, u64) {
+        let (mut count, mut worst) = (0, 0);
+        for turn in waiting {
+            let commands = turn.commands.iter();
+            let more: u64 = commands
+                .map(|command| worst_case(&self.tables.state, command))
+                .sum();
+            if count > 0 && worst + more > MAX_WORST {
+                break;
+            }
+            count += 1;
+            worst += more;
         }
-        vec![self.decide_batch(submissions, worst + FRAME_HEADER as u64)]
+        (count, worst.min(MAX_WORST))
     }
 
-    fn decide_batch(&mut self, submissions: Vec<(Vec<Command>, Reply)>, worst: u64) -> Batch {
+    /// Decides what waits, until the frame is full.
+    fn decide_batch(&mut self, waiting: &mut VecDeque<Turn>) -> Batch {
         self.state.number += 1;
         let mut frame = self.spare.try_recv().unwrap_or_default();
         frame.clear();
-        let time = (self.clock)();
-        let reserved = self.log.reserve(&mut self.planner, worst);
-        let start = reserved.and_then(|()| self.planner.start(worst));
-        let start = match start {
+        let mut batch = Batch {
+            number: self.state.number,
+            start: None,
+            frame,
+            time: (self.clock)(),
+            items: Vec::new(),
+            replies: Vec::new(),
+        };
+        let (count, worst) = self.foresee(waiting);
+        let room = worst.max(std::mem::take(&mut self.state.needed)) + FRAME_HEADER as u64;
+        let reserved = self.log.reserve(&mut self.planner, room);
+        let start = match reserved.and_then(|()| self.planner.start(room)) {
             Ok(start) => start,
             Err(error) => {
                 let error = no_room(&error);
-                let replies = submissions
-                    .into_iter()
-                    .map(|(commands, reply)| (reply, vec![Err(error.clone()); commands.len()]))
-                    .collect();
-                let number = self.state.number;
-                return Batch {
-                    number,
-                    start: None,
-                    frame,
-                    time,
-                    items: Vec::new(),
-                    replies,
-                };
+                let refused = waiting.drain(..count).map(|turn| turn.refuse(&error));
+                batch.replies.extend(refused);
+                return batch;
             }
         };
         let mut open = Open {
             start,
-            frame,
-            room: worst,
+            frame: batch.frame,
+            room,
             items: Vec::new(),
         };
-        let mut replies = Vec::with_capacity(submissions.len());
-        for (commands, reply) in submissions {
-            let answers = commands
-                .into_iter()
-                .map(|command| self.take(&mut open, command, time))
-                .collect();
-            replies.push((reply, answers));
+        for _ in 0..count {
+            let whole = waiting
+                .front_mut()
+                .is_some_and(|turn| self.take_turn(&mut open, turn, batch.time));
+            if !whole {
+                break;
+            }
+            batch.replies.extend(waiting.pop_front().map(Turn::answer));
         }
-        let Open {
-            start, frame, items, ..
-        } = open;
-        let start = (!items.is_empty()).then_some(start);
-        if let Some(start) = start {
-            self.planner.advance(start, frame.frame_len());
+        if !open.items.is_empty() {
+            self.planner.advance(start, open.frame.frame_len());
+            batch.start = Some(start);
         }
-        Batch {
-            number: self.state.number,
-            start,
-            frame,
-            time,
-            items,
-            replies,
+        batch.frame = open.frame;
+        batch.items = open.items;
+        batch
+    }
+
+    /// Takes what is left of a submission; false when the frame is full before its end.
+    fn take_turn(&mut self, open: &mut Open, turn: &mut Turn, now: Micros) -> bool {
+        while let Some(command) = turn.commands.pop_front() {
+            match self.take(open, command, now) {
+                Ok(outcome) => turn.answers.push(Ok(outcome)),
+                Err(Stop::Error(error)) => turn.answers.push(Err(error)),
+                Err(Stop::Full(command, bytes)) => {
+                    // Its links may be longer there.
+                    self.state.needed = bytes + bytes / 4;
+                    turn.commands.push_front(*command);
+                    return false;
+                }
+            }
         }
+        true
     }
 
     /// Takes one command: decides, and records what is new.
-    fn take(&mut self, open: &mut Open, command: Command, now: Micros) -> Result<Outcome, StoreError> {
+    fn take(&mut self, open: &mut Open, command: Command, now: Micros) -> Result<Outcome, Stop> {
         if command.stamp > now.plus(AHEAD) {
-            return Err(StoreError::ClockAhead);
+            return Err(StoreError::ClockAhead.into());
         }
         if self.tables.state.book(command.book).is_none() {
-            return Err(StoreError::NoSuchBook(command.book));
+            return Err(StoreError::NoSuchBook(command.book).into());
         }
         let (book, loaded) = (command.book, self.state.loaded.len());
         let outcome = self.decide_loaded(open, command, now);
@@ -273,12 +346,7 @@ impl Writer {
         outcome
     }
 
-    fn decide_loaded(
-        &mut self,
-        open: &mut Open,
-        command: Command,
-        now: Micros,
-    ) -> Result<Outcome, StoreError> {
+    fn decide_loaded(&mut self, open: &mut Open, command: Command, now: Micros) -> Result<Outcome, Stop> {
         let book = command.book;
         self.load(book, RowKey::Key(command.client, command.key))?;
         for id in command.transaction_ids() {
@@ -287,9 +355,7 @@ impl Writer {
         loop {
             match decide(&self.tables.state, &command) {
                 Decision::Decided(decided) => {
-                    return self
-                        .record(open, decided.into_record(command))
-                        .map(Outcome::Recorded);
+                    return self.record(open, command, *decided).map(Outcome::Recorded);
                 }
                 Decision::Replay(record) => return Ok(Outcome::Replayed(record)),
                 Decision::Conflict(position) => return Ok(Outcome::Conflict(position)),
@@ -302,7 +368,12 @@ impl Writer {
                 Decision::ExpireFirst(holds) => {
                     for hold in holds {
                         let expiry = Command::expiry(book, hold, command.stamp);
-                        self.take(open, expiry, now)?;
+                        match self.take(open, expiry, now) {
+                            Ok(_) => {}
+                            // Those before it are done; the command goes on with this one in the next frame.
+                            Err(Stop::Full(_, bytes)) => return Err(Stop::Full(Box::new(command), bytes)),
+                            Err(error) => return Err(error),
+                        }
                     }
                 }
             }
@@ -310,12 +381,15 @@ impl Writer {
     }
 
     /// Records what was decided. The room for it is made sure of before anything changes.
-    fn record(&mut self, open: &mut Open, record: Record) -> Result<Arc<Record>, StoreError> {
-        let record = Arc::new(record);
+    fn record(&mut self, open: &mut Open, command: Command, decided: Decided) -> Result<Arc<Record>, Stop> {
+        let stamp = command.stamp;
+        let record = decided.into_record(command);
         let at = open.start.record(open.frame.next_offset());
         let unique = self.hasher.unique(&record);
-        let hashes = self.hasher.repeats(&record);
-        let repeats: SmallVec<[_; 1]> = hashes.into_iter().map(|hash| (hash, self.newest(hash))).collect();
+        let hashes = self.hasher.repeats(&record).into_iter();
+        let repeats: SmallVec<[_; 1]> = hashes
+            .map(|hash| Ok((hash, self.newest(hash)?)))
+            .collect::<Result<_, StoreError>>()?;
         let (book, balances) = self.tables.links(&record);
         let links = Links {
             book,
@@ -327,8 +401,15 @@ impl Writer {
         work.links.clear();
         encode(&record, &mut work.canonical);
         put_links(&mut work.links, at, &links);
-        let bytes = work.links.len() + work.canonical.len() + RECORD_OVERHEAD;
-        make_room(&self.log, &mut self.planner, open, bytes as u64)?;
+        let bytes = (work.links.len() + work.canonical.len() + RECORD_OVERHEAD) as u64;
+        if !open.make_room(bytes, &self.planner, self.log.max_frame()) {
+            let again = Command {
+                stamp,
+                ..record.into_command()
+            };
+            return Err(Stop::Full(Box::new(again), bytes));
+        }
+        let record = Arc::new(record);
         open.frame.push_parts(&[&work.links, &work.canonical]);
         let digest = self.tables.next_digest(record.book, &work.canonical);
         self.tables.take(&record, at, digest, |_| false);
@@ -358,9 +439,9 @@ impl Source for Writer {
     }
 
     /// The newest record with a key that may repeat.
-    fn newest(&self, hash: u64) -> Option<Locator> {
+    fn newest(&self, hash: u64) -> Result<Option<Locator>, StoreError> {
         let here = self.state.flight.repeats.get(&hash).copied();
-        here.or_else(|| self.keys.candidates(hash).into_iter().max())
+        Ok(here.or_else(|| self.keys.candidates(hash).into_iter().max()))
     }
 
     fn candidates(&self, hash: u64) -> SmallVec<[Locator; 2]> {
@@ -387,25 +468,8 @@ fn no_room(error: &LogError) -> StoreError {
     }
 }
 
-/// Batches whose worst case is above this are split.
+/// No more is foreseen for a frame.
 const MAX_WORST: u64 = 32 << 20;
-
-/// Makes sure that the open frame takes `bytes` more where it is. What is not foreseen (holds that expire ahead, a
-/// reversal of many postings) grows into the rest of the segment; with none left, the next batch takes it.
-fn make_room(log: &Log, planner: &mut Planner, open: &mut Open, bytes: u64) -> Result<(), StoreError> {
-    let needed = open.frame.frame_len() + bytes;
-    if needed <= open.room {
-        return Ok(());
-    }
-    log.reserve(planner, needed).map_err(|error| no_room(&error))?;
-    match planner.start(needed) {
-        Ok(start) if start == open.start => {
-            open.room = needed;
-            Ok(())
-        }
-        _ => Err(StoreError::Busy),
-    }
-}
 
 /// The bytes that the record of this command will hardly exceed, with its links.
 fn worst_case(state: &State, command: &Command) -> u64 {

@@ -386,6 +386,11 @@ impl Log {
         }
     }
 
+    /// The most bytes a frame may have.
+    pub fn max_frame(&self) -> u64 {
+        self.options.max_frame
+    }
+
     /// How many bytes a frame with no records has.
     pub const fn empty_frame() -> u64 {
         FRAME_HEADER as u64

@@ -44,6 +44,16 @@ impl View {
         (self.clock)()
     }
 
+    pub(crate) fn position(&self, book: BookNo) -> Read<Position> {
+        let published = self.published();
+        let book = published
+            .tables
+            .state
+            .book(book)
+            .ok_or(StoreError::NoSuchBook(book));
+        book.map(|book| book.head.position)
+    }
+
     /// The past up to what is published.
     fn history(&self, published: &Published) -> History<'_> {
         History {
@@ -170,13 +180,7 @@ impl Store for JournalStore {
     }
 
     fn position(&self, book: BookNo) -> Answer<'_, Position> {
-        let published = self.view.published();
-        let book = published
-            .tables
-            .state
-            .book(book)
-            .ok_or(StoreError::NoSuchBook(book));
-        ready(book.map(|book| book.head.position))
+        ready(self.view.position(book))
     }
 
     fn reach(&self, book: BookNo, position: Position) -> Answer<'_, ()> {
@@ -335,6 +339,6 @@ impl Store for JournalStore {
     }
 
     fn close(&self) -> Answer<'_, ()> {
-        Box::pin(async move { tokio::task::block_in_place(|| self.close_now()) })
+        Box::pin(self.close_now())
     }
 }

@@ -154,20 +154,22 @@ impl View {
         };
         let mut found: Vec<(Cursor, Arc<Hold>)> = Vec::new();
         let account = filter.account;
-        let mut take = |record: &Arc<Record>, nth: usize| -> Read<()> {
+        // Answers whether there is room for more.
+        let mut take = |record: &Arc<Record>, nth: usize| -> Read<bool> {
             let index = u32::try_from(nth).expect("a batch has at most 10,000 transactions");
             let at = Cursor {
                 position: record.position.0,
                 index,
             };
-            if page.after.is_some_and(|after| at >= after) || found.len() > page.limit {
-                return Ok(());
+            if found.len() > page.limit {
+                return Ok(false);
             }
-            if !Seen::new(&self.published(), viewer)?.sees_booked(record, nth) {
-                return Ok(());
+            let behind = page.after.is_none_or(|after| at < after);
+            if !behind || !Seen::new(&self.published(), viewer)?.sees_booked(record, nth) {
+                return Ok(true);
             }
             let Some(hold) = hold_now(&history, record, nth)? else {
-                return Ok(());
+                return Ok(true);
             };
             let touches = |id| {
                 hold.postings
@@ -179,7 +181,7 @@ impl View {
             if wanted {
                 found.push((at, Arc::new(hold)));
             }
-            Ok(())
+            Ok(found.len() <= page.limit)
         };
         if let Some(candidates) = candidates {
             let mut placed = Vec::with_capacity(candidates.len());
@@ -188,12 +190,16 @@ impl View {
             }
             placed.sort_unstable_by_key(|(record, nth)| std::cmp::Reverse((record.position, *nth)));
             for (record, nth) in placed {
-                take(&record, nth)?;
+                if !take(&record, nth)? {
+                    break;
+                }
             }
         }
         walk(&history, from, viewer.book, &start_of(page, None), |record| {
             for nth in (0..record.booked().len()).rev() {
-                take(&record, nth)?;
+                if !take(&record, nth)? {
+                    return Ok(false);
+                }
             }
             Ok(true)
         })?;
@@ -273,7 +279,7 @@ fn walk(
             history.walk_balances(chains, visit)
         }
         From::Repeats(hash) => {
-            let mut at = history.newest(hash);
+            let mut at = history.newest(hash)?;
             while let Some(here) = at {
                 let (record, before) = history.read_repeating(here, hash)?;
                 at = before;

@@ -1,4 +1,8 @@
 //! The journal store from outside: the suite of all stores, and what only a journal has to show.
 
+mod common;
+mod ends;
+mod races;
 mod reopening;
+mod stage;
 mod suite;

@@ -1,122 +1,13 @@
 //! Opening again, after all sorts of ends: what was answered is there, and memory is what the journal gives.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use ledger::{
-    AccountId, Action, Amount, AssetName, BookNo, ClientId, Command, Fingerprint, HoldTerms, Key, Micros,
-    NewAccount, NewClient, Notes, Owner, Position, Posting, Purpose, Transaction, TransactionId, fingerprint,
-};
-use store::suite::{Random, now};
+use ledger::Position;
+use store::suite::Random;
 use store::{Outcome, Store};
-use store_journal::log::LogOptions;
-use store_journal::{JournalStore, Options, Report, VerifyError, create, folder, verify};
+use store_journal::JournalStore;
 
-const ROOT: ClientId = ClientId(1);
-const BOOK: BookNo = BookNo(1);
+use crate::common::{BOOK, account, check, files, open, post, world};
+
 const ACCOUNTS: u64 = 50;
-
-fn options() -> Options {
-    let mut options = Options::new(Arc::new(now));
-    options.log = LogOptions::small();
-    // Nearly always one under way.
-    options.snapshot_every = 4 << 10;
-    options
-}
-
-fn open(path: &Path) -> JournalStore {
-    let disk = folder(path, true).expect("the folder is there");
-    if !path.join("signing.key").exists() {
-        create(&disk, &options(), "here").expect("a store is made");
-    }
-    JournalStore::open(disk, options(), "here").expect("the store opens")
-}
-
-fn check(path: &Path) -> Result<Report, VerifyError> {
-    let disk = folder(path, false).expect("the folder is there");
-    verify(&disk, &options(), "here", |_| {})
-}
-
-fn command(book: BookNo, client: Option<ClientId>, id: u128, action: Action) -> Command {
-    Command {
-        book,
-        client,
-        key: Key::Id(id),
-        fingerprint: Fingerprint::default(),
-        stamp: now(),
-        action,
-    }
-}
-
-fn world() -> Vec<Command> {
-    let client = NewClient {
-        id: ROOT,
-        parent: None,
-        legal_name: "Root".into(),
-        time_zone: "UTC".into(),
-        notes: Notes::default(),
-    };
-    vec![
-        command(
-            BookNo::OPERATOR,
-            None,
-            7,
-            Action::Initialise { rlusd_exponent: 6 },
-        ),
-        command(BookNo::OPERATOR, None, 1, Action::CreateClient(client)),
-    ]
-}
-
-fn account(n: u64) -> Command {
-    let id = 1000 + u128::from(n);
-    let account = NewAccount {
-        id: AccountId(id),
-        owner: Owner::Client(ROOT),
-        purpose: if n == 0 { Purpose::External } else { Purpose::Main },
-        label: "an account".into(),
-        currency: None,
-        primary: n.is_multiple_of(7),
-        limits: Vec::new(),
-        notes: Notes::default(),
-    };
-    command(BOOK, Some(ROOT), id, Action::CreateAccount(account))
-}
-
-fn post(random: &mut Random, accounts: u64) -> Command {
-    let id = random.wide();
-    let from = if random.percent(50) {
-        0
-    } else {
-        random.below(accounts)
-    };
-    let to = random.below(accounts);
-    let asset = AssetName::new(if random.percent(80) { "USD" } else { "EUR" }, None).expect("an asset");
-    let amount = Amount::new(u128::from(random.below(1_000))).expect("an amount");
-    let posting = Posting {
-        from: AccountId(1000 + u128::from(from)),
-        to: AccountId(1000 + u128::from(to)),
-        asset,
-        amount,
-    };
-    let transaction = Transaction {
-        id: TransactionId(id),
-        postings: [posting].into_iter().collect(),
-        reference: random
-            .percent(30)
-            .then(|| format!("reference {}", random.below(5)).into()),
-        notes: Notes::default(),
-        effective_at: random
-            .percent(20)
-            .then(|| Micros(i64::try_from(random.below(1 << 50)).expect("small"))),
-        hold: random.percent(20).then_some(HoldTerms { expires_at: None }),
-        force: false,
-    };
-    let action = Action::Post(transaction);
-    Command {
-        fingerprint: fingerprint(&action, true),
-        ..command(BOOK, Some(ROOT), id, action)
-    }
-}
 
 /// Fills a store with accounts and movements at once, in small batches; answers how many records it has.
 async fn fill(store: &JournalStore, seed: u64, batches: u64) -> Position {
@@ -142,17 +33,6 @@ async fn fill(store: &JournalStore, seed: u64, batches: u64) -> Position {
         }
     }
     store.position(BOOK).await.expect("the book is there")
-}
-
-fn files(path: &Path, ending: &str) -> Vec<PathBuf> {
-    let names = std::fs::read_dir(path)
-        .expect("the folder is there")
-        .map(|file| file.expect("a file").path());
-    let mut files: Vec<_> = names
-        .filter(|file| file.extension().is_some_and(|e| e == ending))
-        .collect();
-    files.sort();
-    files
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,167 @@
+//! A folder's disk on which a test can hold the store back at a file, let its syncs fail, and see what it did.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use store_journal::log::{Disk, DiskError, DiskFile, DiskLock, OpenMode};
+
+/// Longer than anything that a test waits for takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+struct Scene {
+    /// Whoever makes a file of this ending waits.
+    held_back: Option<&'static str>,
+    /// What was made, renamed and unlocked, in order.
+    done: Vec<String>,
+}
+
+#[derive(Default)]
+struct Play {
+    scene: Mutex<Scene>,
+    changed: Condvar,
+    fail_syncs: AtomicBool,
+}
+
+impl Play {
+    fn did(&self, what: String) {
+        self.scene.lock().done.push(what);
+        self.changed.notify_all();
+    }
+}
+
+/// The disk.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    inner: Arc<dyn Disk>,
+    play: Arc<Play>,
+}
+
+impl Stage {
+    pub(crate) fn new(inner: Arc<dyn Disk>) -> Self {
+        Self {
+            inner,
+            play: Arc::default(),
+        }
+    }
+
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        Arc::new(self.clone())
+    }
+
+    /// From now on whoever makes a file of this ending waits until [`Stage::let_go`].
+    pub(crate) fn hold_back(&self, ending: &'static str) {
+        self.play.scene.lock().held_back = Some(ending);
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.play.scene.lock().held_back = None;
+        self.play.changed.notify_all();
+    }
+
+    pub(crate) fn fail_syncs(&self) {
+        self.play.fail_syncs.store(true, Ordering::Release);
+    }
+
+    /// Waits until something was done that begins and ends so; answers whether it was before `patience` ended.
+    pub(crate) fn saw_within(&self, begins: &str, ends: &str, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        let mut scene = self.play.scene.lock();
+        loop {
+            if scene
+                .done
+                .iter()
+                .any(|what| what.starts_with(begins) && what.ends_with(ends))
+            {
+                return true;
+            }
+            if self.play.changed.wait_until(&mut scene, end).timed_out() {
+                return false;
+            }
+        }
+    }
+
+    pub(crate) fn wait_for(&self, begins: &str, ends: &str) {
+        assert!(
+            self.saw_within(begins, ends, PATIENCE),
+            "it never came to {begins} …{ends}"
+        );
+    }
+
+    /// What was done, in order.
+    pub(crate) fn done(&self) -> Vec<String> {
+        self.play.scene.lock().done.clone()
+    }
+}
+
+struct Unlocks(Option<DiskLock>, Arc<Play>);
+
+impl Drop for Unlocks {
+    fn drop(&mut self) {
+        self.1.did("unlock".into());
+        self.0.take();
+    }
+}
+
+struct File(Arc<dyn DiskFile>, Arc<Play>);
+
+impl Disk for Stage {
+    fn list(&self) -> Result<Vec<String>, DiskError> {
+        self.inner.list()
+    }
+
+    fn open(&self, name: &str, mode: OpenMode) -> Result<Arc<dyn DiskFile>, DiskError> {
+        if mode == OpenMode::Create {
+            self.play.did(format!("make {name}"));
+            let mut scene = self.play.scene.lock();
+            while scene.held_back.is_some_and(|ending| name.ends_with(ending)) {
+                self.play.changed.wait(&mut scene);
+            }
+        }
+        let file = self.inner.open(name, mode)?;
+        Ok(Arc::new(File(file, Arc::clone(&self.play))))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
+        self.inner.rename(from, to)?;
+        self.play.did(format!("rename {to}"));
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<(), DiskError> {
+        self.inner.remove(name)
+    }
+
+    fn sync_dir(&self) -> Result<(), DiskError> {
+        self.inner.sync_dir()
+    }
+
+    fn lock(&self, name: &str) -> Result<DiskLock, DiskError> {
+        let lock = self.inner.lock(name)?;
+        Ok(Box::new(Unlocks(Some(lock), Arc::clone(&self.play))))
+    }
+}
+
+impl DiskFile for File {
+    fn len(&self) -> Result<u64, DiskError> {
+        self.0.len()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
+        self.0.write_at(bytes, offset)
+    }
+
+    fn sync_data(&self) -> Result<(), DiskError> {
+        if self.1.fail_syncs.load(Ordering::Acquire) {
+            let error = std::io::Error::other("the test says so");
+            return Err(DiskError::from_io("sync", "a file", error));
+        }
+        self.0.sync_data()
+    }
+}
