@@ -17,7 +17,7 @@ pub struct Command {
     pub client: Option<ClientId>,
     /// What makes it the same command when it comes again.
     pub key: Key,
-    /// A hash of what the caller asked; see [`Action::fingerprint`].
+    /// A hash of what the caller asked; see [`crate::fingerprint()`].
     pub fingerprint: Fingerprint,
     /// When the server took it.
     pub stamp: Micros,

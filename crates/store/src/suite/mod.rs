@@ -3,7 +3,7 @@
 //!
 //! A backend says where its stores live and how one is opened, and names the suite in a test file:
 //!
-//! ```ignore
+//! ```text
 //! struct Journal;
 //!
 //! impl store::suite::Backend for Journal {
