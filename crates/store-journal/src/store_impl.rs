@@ -8,11 +8,12 @@ use std::time::Duration;
 use ledger::{BookNo, Micros, Position};
 use parking_lot::{Mutex, RwLock};
 use store::StoreError;
-use store::gather::{Submitter, queue};
+use store::gather::{Inbox, Submitter, queue};
 use tokio::sync::mpsc;
 
 use crate::committer::{Committer, Unsealed, Watchers};
-use crate::log::{Disk, Log, Planner, Recovery};
+use crate::index::Hasher;
+use crate::log::{Disk, KeyTable, Log, Planner, Recovery};
 use crate::open::{OpenError, Opened, Options, open};
 use crate::reads::View;
 use crate::snapshot::{self, Due};
@@ -59,107 +60,40 @@ impl JournalStore {
     /// # Errors
     /// There is none, another process has it, it is damaged, or the disk fails.
     pub fn open(disk: Arc<dyn Disk>, options: Options, place: &str) -> Result<Self, OpenError> {
-        let Opened {
+        let opened = open(&disk, &options, place)?;
+        let (signing_key, recovery) = (opened.signing_key, opened.recovery.clone());
+        let shared = Shared::new(disk, &options, opened);
+        let watchers = Arc::new(Watchers::new());
+        let (submitter, inbox) = queue(options.queue);
+        let threads = shared.start(inbox, Arc::clone(&watchers), &options)?;
+        let Shared {
             log,
+            disk,
             published,
+            unsealed,
             keys,
             hasher,
-            unsealed,
-            signing_key,
-            recovery,
-        } = open(&disk, &options, place)?;
-        let log = Arc::new(log);
-        let reader = log.reader();
-        let keys = Arc::new(keys);
-        let tables = published.tables.clone();
-        let sequence = published.log.sequence;
-        let published = Arc::new(RwLock::new(published));
-        let unsealed = Unsealed {
-            segment: unsealed.0,
-            pairs: unsealed.1,
-            sequence,
-        };
-        let unsealed = Arc::new(Mutex::new(unsealed));
-        let (watchers, failed) = (Arc::new(Watchers::new()), Arc::new(AtomicBool::new(false)));
-        let (submitter, inbox) = queue(options.queue);
-        // One batch may wait while another is written; the third is being decided.
-        let (batches, decided) = mpsc::channel(1);
-        let (spare, spares) = std::sync::mpsc::channel();
-        let (done, due) = (
-            Arc::new(AtomicU64::new(0)),
-            Arc::new(Due::every(options.snapshot_every)),
-        );
-        let on_fatal: OnFatal = {
-            let (failed, outer) = (Arc::clone(&failed), Arc::clone(&options.on_fatal));
-            Arc::new(move |why: &str| {
-                failed.store(true, Ordering::Release);
-                outer(why);
-            })
-        };
-        let committer = Committer {
-            log: Arc::clone(&log),
-            disk: Arc::clone(&disk),
-            keys: Arc::clone(&keys),
+            failed,
+            ..
+        } = shared;
+        let view = View {
             published: Arc::clone(&published),
-            unsealed: Arc::clone(&unsealed),
-            watchers: Arc::clone(&watchers),
-            done: Arc::clone(&done),
-            spare,
-            on_fatal: Arc::clone(&on_fatal),
-            snapshots: Arc::clone(&due),
-            runs: Vec::new(),
-        };
-        let (clock, reading) = (Arc::clone(&options.clock), Arc::clone(&options.clock));
-        let writer = Writer::new(
-            tables,
-            Arc::clone(&log),
-            Arc::clone(&keys),
+            keys,
             hasher,
-            clock,
-            done,
-            batches,
-            spares,
-        );
-        let snapshots = {
-            let (due, disk, store) = (Arc::clone(&due), Arc::clone(&disk), log.store_id());
-            let (published, unsealed) = (Arc::clone(&published), Arc::clone(&unsealed));
-            move || {
-                while due.wait() {
-                    if let Err(error) = snapshot::write(&*disk, &store, &published, &unsealed) {
-                        tracing::warn!(%error, "no snapshot was written; opening will take longer");
-                    }
-                }
-            }
-        };
-        let threads = Threads {
-            writer: spawn(
-                "saldo-writer",
-                alarmed(Arc::clone(&on_fatal), move || writer.run(inbox)),
-            )?,
-            committer: spawn(
-                "saldo-committer",
-                alarmed(on_fatal, move || committer.run(decided)),
-            )?,
-            snapshots: spawn("saldo-snapshots", snapshots)?,
-            due,
+            reader: log.reader(),
+            clock: Arc::clone(&options.clock),
         };
         let running = Running {
             threads,
             log,
             disk,
-            published: Arc::clone(&published),
+            published,
             unsealed,
             failed,
             clock: options.clock,
         };
         Ok(Self {
-            view: View {
-                published,
-                keys,
-                hasher,
-                reader,
-                clock: reading,
-            },
+            view,
             signing_key,
             watchers,
             submitter: Mutex::new(Some(submitter)),
@@ -219,6 +153,93 @@ impl JournalStore {
     }
 }
 
+/// What the threads work on together.
+struct Shared {
+    log: Arc<Log>,
+    disk: Arc<dyn Disk>,
+    published: Arc<RwLock<Published>>,
+    unsealed: Arc<Mutex<Unsealed>>,
+    keys: Arc<KeyTable>,
+    hasher: Hasher,
+    failed: Arc<AtomicBool>,
+    on_fatal: OnFatal,
+}
+
+impl Shared {
+    fn new(disk: Arc<dyn Disk>, options: &Options, opened: Opened) -> Self {
+        let unsealed = Unsealed {
+            segment: opened.unsealed.0,
+            pairs: opened.unsealed.1,
+            sequence: opened.published.log.sequence,
+        };
+        let failed = Arc::new(AtomicBool::new(false));
+        let (told, outer) = (Arc::clone(&failed), Arc::clone(&options.on_fatal));
+        Self {
+            log: Arc::new(opened.log),
+            disk,
+            published: Arc::new(RwLock::new(opened.published)),
+            unsealed: Arc::new(Mutex::new(unsealed)),
+            keys: Arc::new(opened.keys),
+            hasher: opened.hasher,
+            failed,
+            on_fatal: Arc::new(move |why: &str| {
+                told.store(true, Ordering::Release);
+                outer(why);
+            }),
+        }
+    }
+
+    fn start(&self, inbox: Inbox, watchers: Arc<Watchers>, options: &Options) -> Result<Threads, OpenError> {
+        // One batch may wait while another is written; the third is being decided.
+        let (batches, decided) = mpsc::channel(1);
+        let (spare, spares) = std::sync::mpsc::channel();
+        let done = Arc::new(AtomicU64::new(0));
+        let due = Arc::new(Due::every(options.snapshot_every));
+        let writer = Writer::new(
+            self.published.read().tables.clone(),
+            Arc::clone(&self.log),
+            Arc::clone(&self.keys),
+            self.hasher,
+            Arc::clone(&options.clock),
+            Arc::clone(&done),
+            batches,
+            spares,
+        );
+        let committer = Committer {
+            log: Arc::clone(&self.log),
+            disk: Arc::clone(&self.disk),
+            keys: Arc::clone(&self.keys),
+            published: Arc::clone(&self.published),
+            unsealed: Arc::clone(&self.unsealed),
+            watchers,
+            done,
+            spare,
+            on_fatal: Arc::clone(&self.on_fatal),
+            snapshots: Arc::clone(&due),
+            runs: Vec::new(),
+        };
+        let alarm = || Alarm(Arc::clone(&self.on_fatal));
+        Ok(Threads {
+            writer: spawn("saldo-writer", alarm().around(move || writer.run(inbox)))?,
+            committer: spawn("saldo-committer", alarm().around(move || committer.run(decided)))?,
+            snapshots: spawn("saldo-snapshots", self.snapshots(Arc::clone(&due)))?,
+            due,
+        })
+    }
+
+    fn snapshots(&self, due: Arc<Due>) -> impl FnOnce() + use<> {
+        let (disk, store) = (Arc::clone(&self.disk), self.log.store_id());
+        let (published, unsealed) = (Arc::clone(&self.published), Arc::clone(&self.unsealed));
+        move || {
+            while due.wait() {
+                if let Err(error) = snapshot::write(&*disk, &store, &published, &unsealed) {
+                    tracing::warn!(%error, "no snapshot was written; opening will take longer");
+                }
+            }
+        }
+    }
+}
+
 impl Threads {
     /// Waits until what was taken is finished; gives the planner back for the closing frame.
     fn join(self) -> Result<Planner, StoreError> {
@@ -273,11 +294,12 @@ impl Drop for Alarm {
     }
 }
 
-fn alarmed<T>(on_fatal: OnFatal, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    let alarm = Alarm(on_fatal);
-    move || {
-        let _alarm = alarm;
-        work()
+impl Alarm {
+    fn around<T>(self, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+        move || {
+            let _alarm = self;
+            work()
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::payload::{BalanceKey, touched};
 pub(crate) type StoreBalance = (BookNo, BalanceKey);
 
 /// The end of a book: its chain of records, and its digest.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Tip {
     pub(crate) chain: Roots<Locator>,
     pub(crate) digest: [u8; 32],

@@ -401,27 +401,23 @@ impl<'a> Seen<'a> {
         currency: AssetName,
         times: (Micros, Micros),
     ) -> CustomerValuation {
-        let mut holdings: Option<Vec<Holding>> = Some(Vec::new());
+        let mut sums: Vec<(Holding, i64)> = Vec::new();
         for balance in accounts.iter().flat_map(|account| &account.balances) {
             let settled = balance.counters.settled();
-            let Some(all) = &mut holdings else { break };
-            match all
-                .iter_mut()
-                .find(|holding| holding.asset.no == balance.asset.no)
-            {
-                None => all.push(Holding {
-                    asset: Arc::clone(&balance.asset),
-                    settled,
-                }),
-                Some(holding) => match holding.settled.checked_add(settled) {
-                    Some(sum) => holding.settled = sum,
-                    None => holdings = None,
-                },
-            }
+            let no = balance.asset.no;
+            let Some((holding, carry)) = sums.iter_mut().find(|(holding, _)| holding.asset.no == no) else {
+                let asset = Arc::clone(&balance.asset);
+                sums.push((Holding { asset, settled }, 0));
+                continue;
+            };
+            // A sum on the way may be no `i128` though the whole is one: what is carried over comes back.
+            let (sum, over) = holding.settled.overflowing_add(settled);
+            holding.settled = sum;
+            *carry += if over { settled.signum() as i64 } else { 0 };
         }
-        if let Some(all) = &mut holdings {
-            all.sort_unstable_by_key(|holding| holding.asset.no);
-        }
+        sums.sort_unstable_by_key(|(holding, _)| holding.asset.no);
+        let exact = sums.iter().all(|(_, carry)| *carry == 0);
+        let holdings: Option<Vec<_>> = exact.then(|| sums.into_iter().map(|(holding, _)| holding).collect());
         let state = &self.published.tables.state;
         let known = state.asset(self.book.no, &currency).ok().flatten().cloned();
         let names = holdings.iter().flatten().map(|holding| holding.asset.name);

@@ -287,6 +287,16 @@ async fn a_snapshot_of_another_history_gives_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_book_in_which_nothing_was_done_is_good() {
+    let place = tempfile::tempdir().expect("a folder is made");
+    let store = open(place.path());
+    all_done(&store, world()).await;
+    store.close().await.expect("it closes");
+    drop(store);
+    check(place.path()).expect("the store is good");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_waits_in_a_book_that_is_not() {
     let place = tempfile::tempdir().expect("a folder is made");
     let store = open(place.path());

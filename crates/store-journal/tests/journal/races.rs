@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use ledger::{Action, BookNo, ClientId, Key, NewClient, Notes, Position, TransactionId};
-use store::suite::Random;
+use store::suite::{Random, env, stream};
 use store::{Outcome, Store, Viewer};
 use store_journal::{JournalStore, create, folder};
 
-use crate::common::{BOOK, account, check, command, open, options, post, world};
+use crate::common::{BOOK, account, check, command, files, open, options, post, world};
 use crate::stage::Stage;
 
 const ALL: Viewer = Viewer {
@@ -84,4 +84,58 @@ async fn what_a_position_includes_is_found_by_its_id() {
         let found = reader.await.expect("the reader ends").expect("it is read");
         assert_eq!(found.is_some(), booked, "the newest of a batch");
     }
+}
+
+/// A store whose snapshots are written piece by piece, as far as the test lets them.
+fn piecewise(stage: &Stage) -> JournalStore {
+    let mut options = options();
+    options.snapshot_every = 1;
+    create(&stage.disk(), &options, "here").expect("a store is made");
+    stage.let_write(0);
+    JournalStore::open(stage.disk(), options, "here").expect("the store opens")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_may_be_taken_while_anything_changes() {
+    let first = env("SALDO_TEST_SEED", 1);
+    for seed in first..first + env("SALDO_TEST_STREAMS", 500).div_ceil(10) {
+        let place = tempfile::tempdir().expect("a folder is made");
+        let stage = Stage::new(folder(place.path(), true).expect("the folder is there"));
+        let store = piecewise(&stage);
+        let mut random = Random::new(seed);
+        for batch in stream(seed, 200) {
+            store.submit(batch).await;
+            stage.let_write(random.below(3));
+        }
+        stage.let_go();
+        drop(store);
+        assert!(!files(place.path(), "snap").is_empty(), "there is a snapshot");
+        let report = check(place.path());
+        assert!(report.is_ok(), "SALDO_TEST_SEED={seed}: {report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_may_be_made_and_moved_between_the_pieces_of_a_snapshot() {
+    // More than one piece takes, and growing past the next.
+    const BEFORE: u64 = 4_080;
+    let place = tempfile::tempdir().expect("a folder is made");
+    let stage = Stage::new(folder(place.path(), true).expect("the folder is there"));
+    let store = piecewise(&stage);
+    let mut random = Random::new(5);
+    let mut commands = world();
+    commands.extend((0..BEFORE).map(account));
+    store.submit(commands).await;
+    for n in 0..60 {
+        let accounts = BEFORE + n;
+        let mut commands: Vec<_> = (0..20).map(|_| post(&mut random, accounts)).collect();
+        commands.push(account(accounts));
+        commands.extend((0..20).map(|_| post(&mut random, accounts + 1)));
+        let answers = store.submit(commands).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        stage.let_write(random.below(3));
+    }
+    stage.let_go();
+    drop(store);
+    check(place.path()).expect("the snapshot and the frames after it give the journal's state");
 }

@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Scene {
     /// Whoever makes a file of this ending waits.
     held_back: Option<&'static str>,
+    /// How many writes to snapshots are left until whoever makes one waits.
+    writes_left: Option<u64>,
     /// What was made, renamed and unlocked, in order.
     done: Vec<String>,
 }
@@ -57,7 +59,14 @@ impl Stage {
     }
 
     pub(crate) fn let_go(&self) {
-        self.play.scene.lock().held_back = None;
+        let mut scene = self.play.scene.lock();
+        (scene.held_back, scene.writes_left) = (None, None);
+        self.play.changed.notify_all();
+    }
+
+    /// So many pieces more may be written to snapshots.
+    pub(crate) fn let_write(&self, pieces: u64) {
+        *self.play.scene.lock().writes_left.get_or_insert(0) += pieces;
         self.play.changed.notify_all();
     }
 
@@ -105,7 +114,11 @@ impl Drop for Unlocks {
     }
 }
 
-struct File(Arc<dyn DiskFile>, Arc<Play>);
+struct File {
+    inner: Arc<dyn DiskFile>,
+    play: Arc<Play>,
+    is_snapshot: bool,
+}
 
 impl Disk for Stage {
     fn list(&self) -> Result<Vec<String>, DiskError> {
@@ -121,7 +134,11 @@ impl Disk for Stage {
             }
         }
         let file = self.inner.open(name, mode)?;
-        Ok(Arc::new(File(file, Arc::clone(&self.play))))
+        Ok(Arc::new(File {
+            inner: file,
+            play: Arc::clone(&self.play),
+            is_snapshot: name.ends_with(".snap.new"),
+        }))
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
@@ -146,22 +163,29 @@ impl Disk for Stage {
 
 impl DiskFile for File {
     fn len(&self) -> Result<u64, DiskError> {
-        self.0.len()
+        self.inner.len()
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
-        self.0.read_at(buffer, offset)
+        self.inner.read_at(buffer, offset)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
-        self.0.write_at(bytes, offset)
+        if self.is_snapshot {
+            let mut scene = self.play.scene.lock();
+            while scene.writes_left == Some(0) {
+                self.play.changed.wait(&mut scene);
+            }
+            scene.writes_left = scene.writes_left.map(|left| left - 1);
+        }
+        self.inner.write_at(bytes, offset)
     }
 
     fn sync_data(&self) -> Result<(), DiskError> {
-        if self.1.fail_syncs.load(Ordering::Acquire) {
+        if self.play.fail_syncs.load(Ordering::Acquire) {
             let error = std::io::Error::other("the test says so");
             return Err(DiskError::from_io("sync", "a file", error));
         }
-        self.0.sync_data()
+        self.inner.sync_data()
     }
 }
