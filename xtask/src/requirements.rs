@@ -19,6 +19,11 @@ const REQUIREMENTS: &[Requirement] = &[
         why: "Rust links with cc, and the BLAKE3 crate compiles its assembly with it",
     },
     Requirement {
+        package: "postgresql",
+        probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb"],
+        why: "the tests of the PostgreSQL store start a cluster of their own",
+    },
+    Requirement {
         package: "curl",
         probe: &["curl", "--version"],
         why: "the curl lines that the sandbox prints are run as they are",

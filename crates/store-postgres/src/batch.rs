@@ -1,0 +1,164 @@
+//! One try of a batch: lock the head, load, decide, write, commit.
+
+use std::sync::Arc;
+
+use ledger::{BookNo, ClientId, Command, Head, Micros, Position};
+use store::{Outcome, StoreError};
+use tokio::time::Instant;
+use tokio::try_join;
+use tokio_postgres::Row;
+
+use crate::error::{Failure, corrupt};
+use crate::facts::Facts;
+use crate::load::{Wanted, fetch, put};
+use crate::pool::Pool;
+use crate::rows::{self, get_number, get_position};
+use crate::session::{Purpose, Transaction, ask};
+use crate::work::{Locked, Work};
+use crate::write::write;
+
+/// Rows lead to rows, but no further than this.
+const ROUNDS: usize = 64;
+
+/// What a batch is decided with.
+pub(crate) struct Desk {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) facts: Facts,
+    pub(crate) clock: Arc<dyn Fn() -> Micros + Send + Sync>,
+}
+
+/// What came of a try.
+pub(crate) struct Tried {
+    /// What was decided, as far as it came: one for each command once all are.
+    pub(crate) outcomes: Vec<Result<Outcome, StoreError>>,
+    /// How it ended. A failure once the writes were sent leaves open whether they are there.
+    pub(crate) ended: Result<Position, Failure>,
+    /// Whether the writes were sent.
+    pub(crate) sent: bool,
+}
+
+impl Desk {
+    /// Tries to take commands of one book.
+    pub(crate) async fn try_take(&self, book: BookNo, commands: &[&Command], deadline: Instant) -> Tried {
+        let mut tried = Tried {
+            outcomes: Vec::with_capacity(commands.len()),
+            ended: Ok(Position(0)),
+            sent: false,
+        };
+        tried.ended = self
+            .run(book, commands, deadline, &mut tried.outcomes, &mut tried.sent)
+            .await;
+        tried
+    }
+
+    async fn run(
+        &self,
+        book: BookNo,
+        commands: &[&Command],
+        deadline: Instant,
+        outcomes: &mut Vec<Result<Outcome, StoreError>>,
+        sent: &mut bool,
+    ) -> Result<Position, Failure> {
+        let held = self.pool.lend(deadline).await?;
+        let tx = Transaction::begin(held, Purpose::Write, deadline).await?;
+        let mut work = Work::new(book, (self.clock)());
+        if !self.open(&tx, &mut work, commands).await? {
+            outcomes.extend(commands.iter().map(|_| Err(StoreError::NoSuchBook(book))));
+            return Ok(Position(0));
+        }
+        for (nth, command) in commands.iter().enumerate() {
+            outcomes.push(self.take(&tx, &mut work, command, &commands[nth + 1..]).await?);
+        }
+        let position = work
+            .state
+            .book(book)
+            .map_or(work.before, |book| book.head.position);
+        if !work.records.is_empty() {
+            *sent = true;
+            write(&tx, &mut work).await?;
+            tx.ended();
+        }
+        Ok(position)
+    }
+
+    /// Locks the book's head and loads what the commands need for sure, in one go. False when there is no such book.
+    async fn open(&self, tx: &Transaction, work: &mut Work, commands: &[&Command]) -> Result<bool, Failure> {
+        let no = rows::book(work.book);
+        let lock = "select root, position, recorded_at, digest, clients, customers, accounts, api_keys, assets, \
+                    highest_number, books from saldo.heads where book = $1 for update";
+        // Of two statements sent together the second sees what was committed while the first waited for its lock.
+        let operator = "select position from saldo.heads where book = 0";
+        let wanted = {
+            let book = work.state.book(work.book).expect("it was made with the work");
+            Wanted::of(commands, book)
+        };
+        // Nothing is due by itself, so no time is needed yet.
+        let (head, operator, loaded) = try_join!(
+            // The lock is sent first.
+            biased;
+            ask!(tx, lock, no),
+            ask!(tx, operator),
+            fetch(tx, no, &wanted, 0),
+        )?;
+        let Some(head) = head.first() else {
+            return Ok(false);
+        };
+        work.stand_at(locked(head)?);
+        let position = operator.first().map_or(Position(0), |row| get_position(row, 0));
+        let operator = self.facts.operator(tx, position).await?;
+        work.see_operator(&operator);
+        put(tx, &self.facts, work, wanted, loaded).await?;
+        Ok(true)
+    }
+
+    /// Takes a command, loading what it turns out to need, and at the same time what those behind it will.
+    async fn take(
+        &self,
+        tx: &Transaction,
+        work: &mut Work,
+        command: &Command,
+        behind: &[&Command],
+    ) -> Result<Result<Outcome, StoreError>, Failure> {
+        for _ in 0..ROUNDS {
+            let mut rows = match work.take(command) {
+                Ok(outcome) => return Ok(outcome),
+                Err(rows) => rows,
+            };
+            rows.extend(work.foresee(behind));
+            let wanted = {
+                let book = work.state.book(work.book).expect("it was made with the work");
+                Wanted::asked(rows, book)
+            };
+            if wanted.is_empty() {
+                break;
+            }
+            let loaded = fetch(tx, rows::book(work.book), &wanted, work.latest().0).await?;
+            put(tx, &self.facts, work, wanted, loaded).await?;
+        }
+        Err(corrupt(format!(
+            "the rows that a command of book {} needs have no end",
+            work.book
+        )))
+    }
+}
+
+fn locked(row: &Row) -> Result<Locked, Failure> {
+    let digest = row.get::<_, &[u8]>(3).try_into();
+    Ok(Locked {
+        root: row
+            .get::<_, Option<uuid::Uuid>>(0)
+            .map(|root| ClientId(root.as_u128())),
+        digest: digest.map_err(|_| corrupt("a digest has not 32 bytes"))?,
+        head: Head {
+            position: get_position(row, 1),
+            recorded_at: Micros(row.get(2)),
+            clients: get_number(row, 4),
+            customers: get_number(row, 5),
+            accounts: get_number(row, 6),
+            api_keys: get_number(row, 7),
+            assets: get_number(row, 8),
+            highest_number: row.get(9),
+            books: get_number(row, 10),
+        },
+    })
+}

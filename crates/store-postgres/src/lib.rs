@@ -1,0 +1,50 @@
+//! The store on PostgreSQL: any number of servers over one database.
+//!
+//! Servers keep nothing but facts that never change, so they know nothing of each other. The database keeps, per
+//! book, the same canonical records as every other store, and rows that are derived from them: balances, holds, the
+//! register, and what leads from an account, key, id, reference or time to a record. The tables are described in
+//! `migrations/`.
+//!
+//! # A batch
+//!
+//! Of each book a server has at most one batch on its way (`lanes`); what arrives meanwhile shares the next one. A batch is
+//! one transaction, READ COMMITTED (`batch`):
+//!
+//! 1. Sent together: `begin`, the lock of the book's head, and whatever the commands need for sure. A statement sees what was
+//!    committed before it began, so those behind the lock see all that came before it.
+//! 2. The commands are decided one after the other on the rows that were loaded (`work`); rows that turn out to be needed are
+//!    loaded for all commands at once.
+//! 3. Sent together: one statement for each table that changed, the head's move from where it was locked, and `commit`.
+//!
+//! The head is the only row that is locked on purpose, and a hot account costs one update a batch.
+//!
+//! A batch that failed for a reason that passes (a conflict, a lost connection, a database that restarts) is tried again as it
+//! was until its requests' deadline: every command has a key, so nothing is done twice, even when the fate of a commit is
+//! not known. What is still not known at the deadline is answered so.
+//!
+//! # A read
+//!
+//! Each is one REPEATABLE READ transaction, so it sees one moment. Nothing depends on a session: poolers that lend a connection
+//! for one transaction are fine, with `?prepare=off`.
+
+mod batch;
+mod changes;
+mod error;
+mod facts;
+mod lanes;
+mod load;
+mod migrate;
+mod numeric;
+mod options;
+mod pool;
+mod reads;
+mod rows;
+mod session;
+mod store_impl;
+mod work;
+mod write;
+
+pub use error::OpenError;
+pub use migrate::{Pending, check};
+pub use options::{Options, Url};
+pub use store_impl::{PostgresStore, create};

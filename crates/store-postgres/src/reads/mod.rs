@@ -1,0 +1,319 @@
+//! What readers ask, each answered from one moment of the database.
+
+mod lists;
+mod money;
+mod past;
+mod rates;
+mod transactions;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ledger::{
+    AccountId, AccountNo, ApiKey, ApiKeyId, AssetName, BookNo, Client, ClientId, Command, Customer,
+    CustomerId, Micros, Position, Record, TransactionId,
+};
+use store::{
+    AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, ClientAccounts, CustomerAccounts,
+    CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcomes, Page, Purposes, Stamped, Store,
+    StoreError, TransactionFilter, TransactionView, Viewer, visible,
+};
+
+use crate::error::{Failure, corrupt};
+use crate::facts::Facts;
+use crate::rows::{self, get_id, get_number, get_position, unpack};
+use crate::session::Transaction;
+use crate::store_impl::PostgresStore;
+
+type Read<T> = Result<T, Failure>;
+
+/// A book as a viewer sees it at one moment.
+#[derive(Clone, Copy)]
+struct Seen {
+    viewer: Viewer,
+    root: Option<ClientId>,
+    position: Position,
+}
+
+impl Seen {
+    fn sees(&self, client: ClientId) -> bool {
+        visible(self.viewer, self.root, client)
+    }
+
+    /// The one client that the viewer sees; `None` when it sees the whole book.
+    fn only(&self) -> Option<ClientId> {
+        self.viewer.client.filter(|client| self.root != Some(*client))
+    }
+
+    fn stamped<T>(&self, value: T) -> Stamped<T> {
+        Stamped {
+            value,
+            position: self.position,
+        }
+    }
+
+    fn book(&self) -> i32 {
+        rows::book(self.viewer.book)
+    }
+}
+
+/// A transaction to read in, and the facts that help.
+struct Reader<'a> {
+    tx: Transaction,
+    facts: &'a Facts,
+}
+
+impl Reader<'_> {
+    /// The book that is read, as the viewer sees it.
+    async fn seen(&self, viewer: Viewer) -> Read<Seen> {
+        let sql = "select root, position from saldo.heads where book = $1";
+        let found = self.tx.query(sql, &[&rows::book(viewer.book)]).await?;
+        let head = found.first().ok_or(StoreError::NoSuchBook(viewer.book))?;
+        Ok(Seen {
+            viewer,
+            root: head
+                .get::<_, Option<uuid::Uuid>>(0)
+                .map(|root| ClientId(root.as_u128())),
+            position: get_position(head, 1),
+        })
+    }
+
+    /// Whether all these accounts are in sight.
+    async fn sees_all(&self, seen: &Seen, accounts: &BTreeSet<AccountNo>) -> Read<bool> {
+        if seen.only().is_none() {
+            return Ok(true);
+        }
+        let clients = self
+            .facts
+            .clients_of(&self.tx, seen.viewer.book, accounts)
+            .await?;
+        Ok(accounts
+            .iter()
+            .all(|no| clients.get(no).is_some_and(|client| seen.sees(*client))))
+    }
+}
+
+impl PostgresStore {
+    fn reading<'a, T: Send + 'a, F>(&'a self, work: impl Fn(Reader<'a>) -> F + Send + 'a) -> Answer<'a, T>
+    where
+        F: Future<Output = Read<T>> + Send + 'a,
+    {
+        Box::pin(self.read(move |tx| {
+            work(Reader {
+                tx,
+                facts: &self.desk.facts,
+            })
+        }))
+    }
+
+    pub(crate) async fn position_of(&self, book: BookNo) -> Result<Position, StoreError> {
+        let viewer = Viewer { book, client: None };
+        self.reading(move |reader| async move { Ok(reader.seen(viewer).await?.position) })
+            .await
+    }
+}
+
+impl Store for PostgresStore {
+    fn submit(&self, commands: Vec<Command>) -> Outcomes<'_> {
+        Box::pin(self.take(commands))
+    }
+
+    fn position(&self, book: BookNo) -> Answer<'_, Position> {
+        Box::pin(self.position_of(book))
+    }
+
+    fn reach(&self, book: BookNo, position: Position) -> Answer<'_, ()> {
+        Box::pin(self.wait_for(book, position))
+    }
+
+    fn book_of(&self, root: ClientId) -> Answer<'_, Option<BookNo>> {
+        self.reading(move |reader| async move {
+            let sql = "select book from saldo.heads where root = $1 order by book limit 1";
+            let found = reader.tx.query(sql, &[&rows::id(root.0)]).await?;
+            Ok(found.first().map(|row| BookNo(get_number(row, 0))))
+        })
+    }
+
+    fn signing_key(&self) -> [u8; 32] {
+        self.secret()
+    }
+
+    fn api_key(&self, book: BookNo, id: ApiKeyId) -> Answer<'_, Option<ApiKeyHolder>> {
+        self.reading(move |reader| async move { reader.api_key(book, id).await })
+    }
+
+    fn api_keys(&self, viewer: Viewer, page: Page) -> Answer<'_, Listed<Arc<ApiKey>>> {
+        self.reading(move |reader| async move { reader.api_keys(viewer, page).await })
+    }
+
+    fn client(&self, viewer: Viewer, id: ClientId) -> Answer<'_, Option<Stamped<Arc<Client>>>> {
+        self.reading(move |reader| async move { reader.client(viewer, id).await })
+    }
+
+    fn clients(
+        &self,
+        viewer: Viewer,
+        external_id: Option<String>,
+        page: Page,
+    ) -> Answer<'_, Listed<Arc<Client>>> {
+        self.reading(move |reader| {
+            let external_id = external_id.clone();
+            async move { reader.clients(viewer, external_id, page).await }
+        })
+    }
+
+    fn customer(&self, viewer: Viewer, customer: CustomerRef) -> Answer<'_, Option<Stamped<Arc<Customer>>>> {
+        self.reading(move |reader| async move { reader.customer(viewer, customer).await })
+    }
+
+    fn customers(
+        &self,
+        viewer: Viewer,
+        external_id: Option<String>,
+        page: Page,
+    ) -> Answer<'_, Listed<Arc<Customer>>> {
+        self.reading(move |reader| {
+            let external_id = external_id.clone();
+            async move { reader.customers(viewer, external_id, page).await }
+        })
+    }
+
+    fn account(
+        &self,
+        viewer: Viewer,
+        id: AccountId,
+        as_of: AsOf,
+    ) -> Answer<'_, Option<Stamped<AccountBalances>>> {
+        self.reading(move |reader| async move { reader.account(viewer, id, as_of).await })
+    }
+
+    fn accounts(
+        &self,
+        viewer: Viewer,
+        filter: AccountFilter,
+        page: Page,
+    ) -> Answer<'_, Listed<AccountBalances>> {
+        self.reading(move |reader| {
+            let filter = filter.clone();
+            async move { reader.accounts(viewer, filter, page).await }
+        })
+    }
+
+    fn customer_accounts(
+        &self,
+        viewer: Viewer,
+        customer: CustomerRef,
+        purposes: Purposes,
+    ) -> Answer<'_, Option<Stamped<CustomerAccounts>>> {
+        self.reading(move |reader| async move { reader.customer_accounts(viewer, customer, purposes).await })
+    }
+
+    fn client_accounts(&self, viewer: Viewer) -> Answer<'_, Stamped<ClientAccounts>> {
+        self.reading(move |reader| async move { reader.client_accounts(viewer).await })
+    }
+
+    fn valuation(
+        &self,
+        viewer: Viewer,
+        customer: CustomerId,
+        purposes: Purposes,
+        currency: AssetName,
+        as_of: AsOf,
+    ) -> Answer<'_, Option<Stamped<CustomerValuation>>> {
+        let now = (self.desk.clock)();
+        self.reading(move |reader| async move {
+            reader
+                .valuation(viewer, customer, purposes, currency, as_of, now)
+                .await
+        })
+    }
+
+    fn entries(
+        &self,
+        viewer: Viewer,
+        account: AccountId,
+        from: Option<Micros>,
+        to: Option<Micros>,
+        page: Page,
+    ) -> Answer<'_, Option<Listed<EntryView>>> {
+        self.reading(move |reader| async move { reader.entries(viewer, account, from, to, page).await })
+    }
+
+    fn transaction(&self, viewer: Viewer, id: TransactionId) -> Answer<'_, Option<Stamped<TransactionView>>> {
+        self.reading(move |reader| async move { reader.transaction(viewer, id).await })
+    }
+
+    fn transactions(
+        &self,
+        viewer: Viewer,
+        filter: TransactionFilter,
+        page: Page,
+    ) -> Answer<'_, Listed<TransactionView>> {
+        self.reading(move |reader| {
+            let filter = filter.clone();
+            async move { reader.transactions(viewer, &filter, page).await }
+        })
+    }
+
+    fn holds(&self, viewer: Viewer, filter: HoldFilter, page: Page) -> Answer<'_, Listed<Arc<ledger::Hold>>> {
+        self.reading(move |reader| {
+            let filter = filter.clone();
+            async move { reader.holds(viewer, &filter, page).await }
+        })
+    }
+
+    fn assets(&self, viewer: Viewer) -> Answer<'_, Vec<Arc<ledger::Asset>>> {
+        self.reading(move |reader| async move { reader.assets(viewer).await })
+    }
+
+    fn rates(&self, viewer: Viewer, page: Page) -> Answer<'_, Listed<Arc<ledger::RateRow>>> {
+        self.reading(move |reader| async move { reader.rates(viewer, page).await })
+    }
+
+    fn due_holds(&self, now: Micros, limit: usize) -> Answer<'_, Vec<(BookNo, TransactionId)>> {
+        self.reading(move |reader| async move {
+            let sql = "select book, id from saldo.holds where due <= $1 order by due, book, id limit $2";
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let found = reader.tx.query(sql, &[&now.0, &limit]).await?;
+            let due = found
+                .iter()
+                .map(|row| (BookNo(get_number(row, 0)), TransactionId(get_id(row, 1))));
+            Ok(due.collect())
+        })
+    }
+
+    fn records(&self, book: BookNo, after: Position, limit: usize) -> Answer<'_, Vec<Arc<Record>>> {
+        self.reading(move |reader| async move {
+            reader.seen(Viewer { book, client: None }).await?;
+            let sql = "select record from saldo.commands where book = $1 and position > $2 order by position limit $3";
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let found = reader.tx.query(sql, &[&rows::book(book), &rows::position(after), &limit]).await?;
+            reader.facts.decode(&reader.tx, found.iter().map(|row| row.get::<_, &[u8]>(0))).await
+        })
+    }
+
+    fn digest(&self, book: BookNo) -> Answer<'_, (Position, [u8; 32])> {
+        self.reading(move |reader| async move {
+            let sql = "select position, digest from saldo.heads where book = $1";
+            let found = reader.tx.query(sql, &[&rows::book(book)]).await?;
+            let head = found.first().ok_or(StoreError::NoSuchBook(book))?;
+            let digest = head.get::<_, &[u8]>(1).try_into();
+            Ok((
+                get_position(head, 0),
+                digest.map_err(|_| corrupt("a digest has not 32 bytes"))?,
+            ))
+        })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.stop().await;
+            Ok(())
+        })
+    }
+}
+
+/// A row of the register, shared.
+fn shared<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Read<Arc<T>> {
+    unpack(bytes).map(Arc::new)
+}

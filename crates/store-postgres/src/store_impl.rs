@@ -1,0 +1,139 @@
+//! The store: making, opening and closing it, and what it is made of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::{BookNo, Command, Position};
+use store::{Outcome, StoreError};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::batch::Desk;
+use crate::error::{Failure, OpenError};
+use crate::facts::Facts;
+use crate::lanes::Lanes;
+use crate::migrate::{connect, migrate, signing_key};
+use crate::options::{Options, Url};
+use crate::pool::Pool;
+use crate::session::{Purpose, Transaction};
+
+/// How long a reader waits for a position.
+const REACH: Duration = Duration::from_secs(1);
+/// How long it waits before it looks again: another server's commits are not announced here.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long to wait before a read is tried again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A store on PostgreSQL.
+pub struct PostgresStore {
+    pub(crate) desk: Arc<Desk>,
+    lanes: Arc<Lanes>,
+    signing_key: [u8; 32],
+    patience: Duration,
+}
+
+/// Makes a store in a database; one that is there already is left as it is.
+///
+/// # Errors
+/// When the database can't be reached or used.
+pub async fn create(url: &Url, options: &Options) -> Result<(), OpenError> {
+    let client = connect(url, options).await?;
+    migrate(&client, true).await?;
+    signing_key(&client).await.map(|_| ())
+}
+
+impl PostgresStore {
+    /// Opens the store of a database, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// When there is none, or the database can't be reached or used.
+    pub async fn open(url: &Url, options: Options) -> Result<Self, OpenError> {
+        let client = connect(url, &options).await?;
+        migrate(&client, false).await?;
+        let signing_key = signing_key(&client).await?;
+        let desk = Arc::new(Desk {
+            pool: Pool::new(url.clone(), &options),
+            facts: Facts::default(),
+            clock: Arc::clone(&options.clock),
+        });
+        let lanes = Lanes::new(Arc::clone(&desk), &options);
+        Ok(Self {
+            desk,
+            lanes,
+            signing_key,
+            patience: options.patience,
+        })
+    }
+
+    pub(crate) fn secret(&self) -> [u8; 32] {
+        self.signing_key
+    }
+
+    /// Takes commands: those of one book that stand together share a batch.
+    pub(crate) async fn take(&self, commands: Vec<Command>) -> Vec<Result<Outcome, StoreError>> {
+        let mut answers = Vec::with_capacity(commands.len());
+        let mut rest = commands.into_iter().peekable();
+        while let Some(first) = rest.next() {
+            let book = first.book;
+            let mut run = vec![first];
+            while let Some(next) = rest.next_if(|next| next.book == book) {
+                run.push(next);
+            }
+            answers.extend(self.lanes.submit(book, run).await);
+        }
+        answers
+    }
+
+    /// Reads in one transaction; again, when the reason for a failure passes.
+    pub(crate) async fn read<T, F>(&self, work: impl Fn(Transaction) -> F + Send) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Failure>> + Send,
+    {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let answer = match self.begin(deadline).await {
+                Ok(tx) => work(tx).await,
+                Err(failure) => Err(failure),
+            };
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Lasting(error)) => return Err(error),
+                Err(Failure::NoSpace) => return Err(StoreError::NoSpace),
+                Err(Failure::Passing(why)) => {
+                    tracing::debug!(why, "a read is tried again");
+                    let again = Instant::now() + PAUSE;
+                    if again >= deadline {
+                        return Err(StoreError::Busy);
+                    }
+                    sleep_until(again).await;
+                }
+            }
+        }
+    }
+
+    async fn begin(&self, deadline: Instant) -> Result<Transaction, Failure> {
+        let held = self.desk.pool.lend(deadline).await?;
+        Transaction::begin(held, Purpose::Read, deadline).await
+    }
+
+    /// Waits until the book is at `wanted`, whichever server takes it there.
+    pub(crate) async fn wait_for(&self, book: BookNo, wanted: Position) -> Result<(), StoreError> {
+        let deadline = Instant::now() + REACH;
+        loop {
+            let moved = self.lanes.moved.notified();
+            let reached = self.position_of(book).await?;
+            if reached >= wanted {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(StoreError::PositionNotReached { wanted, reached });
+            }
+            let _ = timeout_at(deadline.min(Instant::now() + LOOK), moved).await;
+        }
+    }
+
+    /// Finishes what was taken, and closes the connections.
+    pub(crate) async fn stop(&self) {
+        self.lanes.close().await;
+        self.desk.pool.close();
+    }
+}

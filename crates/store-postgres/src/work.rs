@@ -1,0 +1,132 @@
+//! Deciding a batch on the rows that were loaded for it.
+
+use std::sync::Arc;
+
+use ledger::{
+    BookNo, ClientId, Command, Completeness, Decision, Head, Micros, Position, Record, RowKey, State, apply,
+    decide, encode,
+};
+use store::{Outcome, StoreError};
+
+use crate::facts::Operator;
+
+/// How far ahead of the store's clock a stamp may be, in µs.
+const AHEAD: i64 = 5_000_000;
+
+/// A book's head as it was locked.
+pub(crate) struct Locked {
+    pub(crate) head: Head,
+    pub(crate) root: Option<ClientId>,
+    pub(crate) digest: [u8; 32],
+}
+
+/// A batch that is being decided.
+pub(crate) struct Work {
+    pub(crate) book: BookNo,
+    pub(crate) state: State,
+    /// Where the book stood when it was locked.
+    pub(crate) before: Position,
+    pub(crate) digest: [u8; 32],
+    /// What is new, in order, each with its canonical bytes.
+    pub(crate) records: Vec<Arc<Record>>,
+    pub(crate) canonical: Vec<Vec<u8>>,
+    now: Micros,
+}
+
+/// What became of a command, or the rows that are missing to say so.
+pub(crate) type Taken = Result<Result<Outcome, StoreError>, Vec<RowKey>>;
+
+impl Work {
+    pub(crate) fn new(book: BookNo, now: Micros) -> Self {
+        let mut state = State::new(Completeness::Loaded);
+        state.book_mut(BookNo::OPERATOR);
+        state.book_mut(book);
+        Self {
+            book,
+            state,
+            before: Position(0),
+            digest: [0; 32],
+            records: Vec::new(),
+            canonical: Vec::new(),
+            now,
+        }
+    }
+
+    /// Goes on from where the book stands.
+    pub(crate) fn stand_at(&mut self, locked: Locked) {
+        let book = self.state.book_mut(self.book);
+        book.head = locked.head;
+        book.root = locked.root;
+        self.before = locked.head.position;
+        self.digest = locked.digest;
+    }
+
+    /// Sees the operator's book as of a position.
+    pub(crate) fn see_operator(&mut self, operator: &Operator) {
+        let book = self.state.book_mut(BookNo::OPERATOR);
+        if self.book != BookNo::OPERATOR {
+            book.head.position = operator.position;
+        }
+        operator
+            .assets
+            .iter()
+            .for_each(|asset| book.put_asset(asset.clone()));
+    }
+
+    /// Up to when holds may be due for these commands.
+    pub(crate) fn latest(&self) -> Micros {
+        let head = self
+            .state
+            .book(self.book)
+            .map_or(Micros(0), |book| book.head.recorded_at);
+        head.max(self.now).plus(2 * AHEAD)
+    }
+
+    /// Takes one command: decides, and keeps what is new.
+    pub(crate) fn take(&mut self, command: &Command) -> Taken {
+        if command.stamp > self.now.plus(AHEAD) {
+            return Ok(Err(StoreError::ClockAhead));
+        }
+        loop {
+            match decide(&self.state, command) {
+                Decision::Decided(decided) => {
+                    return Ok(Ok(Outcome::Recorded(
+                        self.keep(decided.into_record(command.clone())),
+                    )));
+                }
+                Decision::Replay(record) => return Ok(Ok(Outcome::Replayed(record))),
+                Decision::Conflict(position) => return Ok(Ok(Outcome::Conflict(position))),
+                Decision::Nothing => return Ok(Ok(Outcome::Nothing)),
+                Decision::Need(rows) => return Err(rows),
+                Decision::ExpireFirst(holds) => {
+                    for hold in holds {
+                        // Those that were expired are not asked for again, should a later one need rows.
+                        self.take(&Command::expiry(self.book, hold, command.stamp))?.ok();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The rows that commands will need, as far as can be told before those ahead of them are taken.
+    pub(crate) fn foresee(&self, commands: &[&Command]) -> Vec<RowKey> {
+        let needs = commands.iter().map(|command| match decide(&self.state, command) {
+            Decision::Need(rows) => rows,
+            _ => Vec::new(),
+        });
+        needs.flatten().collect()
+    }
+
+    fn keep(&mut self, record: Record) -> Arc<Record> {
+        let record = Arc::new(record);
+        let mut canonical = Vec::new();
+        encode(&record, &mut canonical);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.digest).update(&canonical);
+        self.digest = hasher.finalize().into();
+        self.canonical.push(canonical);
+        apply(&mut self.state, &record);
+        self.records.push(Arc::clone(&record));
+        record
+    }
+}
