@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::{BookNo, Hold, HoldStatus, Position, Record, TransactionId};
+use ledger::{AccountNo, BookNo, Hold, HoldStatus, Position, Record, TransactionId};
 use store::{
     Cursor, HoldFilter, Listed, Page, Stamped, StoreError, TransactionFilter, TransactionView, Viewer,
 };
@@ -57,45 +57,14 @@ impl View {
             let published = self.published();
             let seen = Seen::new(&published, viewer)?;
             let slot = filter.account.map(|id| seen.slot(id));
-            let repeats = filter
-                .reference
-                .as_deref()
-                .map(|text| self.hasher.reference(viewer.book, text));
-            let repeats = repeats.or_else(|| {
-                filter
-                    .external_id
-                    .as_deref()
-                    .map(|text| self.hasher.external_id(viewer.book, text))
-            });
-            let from = match (slot, repeats) {
+            let from = match (slot, self.repeating(viewer.book, filter)) {
                 (Some(None), _) => From::Nowhere,
                 (_, Some(hash)) => From::Repeats(hash),
                 (Some(Some(slot)), None) => From::Balances(seen.newest_of(slot)),
                 (None, None) => From::Book(newest(&seen)),
             };
-            (
-                self.history(&published),
-                from,
-                slot.flatten().map(|slot| slot.account.no),
-                seen.position(),
-            )
-        };
-        let wanted = |record: &Record, nth: usize| {
-            let asked = record.transaction(nth);
-            let reference = asked.and_then(|t| t.reference.as_deref());
-            let external_id = asked.and_then(|t| t.notes.external_id.as_deref());
-            let moves = &record.booked()[nth].moves;
-            filter
-                .reference
-                .as_deref()
-                .is_none_or(|wanted| reference == Some(wanted))
-                && filter
-                    .external_id
-                    .as_deref()
-                    .is_none_or(|wanted| external_id == Some(wanted))
-                && account.is_none_or(|no| moves.iter().any(|made| made.from.no == no || made.to.no == no))
-                && filter.from.is_none_or(|from| record.recorded_at >= from)
-                && filter.to.is_none_or(|to| record.recorded_at < to)
+            let account = slot.flatten().map(|slot| slot.account.no);
+            (self.history(&published), from, account, seen.position())
         };
         let mut found: Vec<(Cursor, Arc<Record>, usize)> = Vec::new();
         let collect = |record: Arc<Record>| -> Read<bool> {
@@ -110,7 +79,7 @@ impl View {
                 let behind = page.after.is_none_or(|after| at < after);
                 if behind
                     && found.len() <= page.limit
-                    && wanted(&record, nth)
+                    && is_wanted(&record, nth, filter, account)
                     && seen.sees_booked(&record, nth)
                 {
                     found.push((at, Arc::clone(&record), nth));
@@ -232,8 +201,32 @@ impl View {
     }
 }
 
+impl View {
+    /// The key that repeats in all that is asked for, if there is one.
+    fn repeating(&self, book: BookNo, filter: &TransactionFilter) -> Option<u64> {
+        let reference = filter.reference.as_deref();
+        let external_id = filter.external_id.as_deref();
+        reference
+            .map(|text| self.hasher.reference(book, text))
+            .or_else(|| external_id.map(|text| self.hasher.external_id(book, text)))
+    }
+}
+
+fn is_wanted(record: &Record, nth: usize, filter: &TransactionFilter, account: Option<AccountNo>) -> bool {
+    let asked = record.transaction(nth);
+    let reference = asked.and_then(|t| t.reference.as_deref());
+    let external_id = asked.and_then(|t| t.notes.external_id.as_deref());
+    let fits = |wanted: &Option<String>, has: Option<&str>| wanted.is_none() || wanted.as_deref() == has;
+    let mut moves = record.booked()[nth].moves.iter();
+    fits(&filter.reference, reference)
+        && fits(&filter.external_id, external_id)
+        && account.is_none_or(|no| moves.any(|made| made.from.no == no || made.to.no == no))
+        && filter.from.is_none_or(|from| record.recorded_at >= from)
+        && filter.to.is_none_or(|to| record.recorded_at < to)
+}
+
 impl Seen<'_> {
-    fn open_holds_of(&self, no: ledger::AccountNo) -> Vec<TransactionId> {
+    fn open_holds_of(&self, no: AccountNo) -> Vec<TransactionId> {
         self.book
             .holds_by_account
             .get(&no)

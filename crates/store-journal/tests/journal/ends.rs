@@ -187,6 +187,41 @@ async fn after_a_failed_sync_nothing_is_answered_that_may_be_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_reads_go_on_and_writes_wait_for_space() {
+    let place = tempfile::tempdir().expect("a folder is made");
+    let stage = Stage::new(folder(place.path(), true).expect("the folder is there"));
+    let (store, fatal) = open_on(&stage, |_| {});
+    begin(&store).await;
+    stage.be_full(true);
+    let mut random = Random::new(6);
+    let mut done = store.position(BOOK).await.expect("the book is there");
+    loop {
+        let answers = store
+            .submit((0..500).map(|_| post(&mut random, 2)).collect())
+            .await;
+        for (nth, answer) in answers.iter().enumerate() {
+            match answer {
+                Ok(Outcome::Recorded(record)) => {
+                    assert_eq!(record.position, done.next(), "post {nth}");
+                    done = record.position;
+                }
+                other => assert_eq!(*other, Err(StoreError::NoSpace)),
+            }
+        }
+        if answers.contains(&Err(StoreError::NoSpace)) {
+            break;
+        }
+    }
+    assert_eq!(store.position(BOOK).await, Ok(done), "reads go on");
+    stage.be_full(false);
+    all_done(&store, vec![book(transaction(1, vec![posting(WORLD, MAIN, 1)]))]).await;
+    assert_eq!(store.close().await, Ok(()));
+    assert!(!fatal.load(Ordering::Acquire));
+    drop(store);
+    check(place.path()).expect("the store is good");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_panic_of_the_writer_is_fatal_and_leaves_nobody_waiting() {
     let place = tempfile::tempdir().expect("a folder is made");
     let stage = Stage::new(folder(place.path(), true).expect("the folder is there"));

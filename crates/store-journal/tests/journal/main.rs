@@ -2,6 +2,7 @@
 
 mod common;
 mod ends;
+mod holdings;
 mod races;
 mod reopening;
 mod stage;

@@ -25,6 +25,7 @@ struct Play {
     scene: Mutex<Scene>,
     changed: Condvar,
     fail_syncs: AtomicBool,
+    full: AtomicBool,
 }
 
 impl Play {
@@ -72,6 +73,11 @@ impl Stage {
 
     pub(crate) fn fail_syncs(&self) {
         self.play.fail_syncs.store(true, Ordering::Release);
+    }
+
+    /// Whether there is no space for another segment.
+    pub(crate) fn be_full(&self, full: bool) {
+        self.play.full.store(full, Ordering::Release);
     }
 
     /// Waits until something was done that begins and ends so; answers whether it was before `patience` ended.
@@ -126,6 +132,9 @@ impl Disk for Stage {
     }
 
     fn open(&self, name: &str, mode: OpenMode) -> Result<Arc<dyn DiskFile>, DiskError> {
+        if name.ends_with(".log.new") && self.play.full.load(Ordering::Acquire) {
+            return Err(DiskError::NoSpace { name: name.into() });
+        }
         if mode == OpenMode::Create {
             self.play.did(format!("make {name}"));
             let mut scene = self.play.scene.lock();
