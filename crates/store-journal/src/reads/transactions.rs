@@ -106,19 +106,7 @@ impl View {
         let (history, candidates, from, position) = {
             let published = self.published();
             let seen = Seen::new(&published, viewer)?;
-            let slot = filter.account.map(|id| seen.slot(id));
-            // Open holds are in memory; others are found where they were placed.
-            let open = filter.status == Some(HoldStatus::Held);
-            let (candidates, from) = match (filter.id, slot) {
-                (Some(id), _) => (Some(vec![id]), From::Nowhere),
-                (None, Some(None)) => (None, From::Nowhere),
-                (None, Some(Some(slot))) if open => {
-                    (Some(seen.open_holds_of(slot.account.no)), From::Nowhere)
-                }
-                (None, None) if open => (Some(seen.open_holds()), From::Nowhere),
-                (None, Some(Some(slot))) => (None, From::Balances(seen.newest_of(slot))),
-                (None, None) => (None, From::Book(newest(&seen))),
-            };
+            let (candidates, from) = seen.holds_from(filter);
             (self.history(&published), candidates, from, seen.position())
         };
         let mut found: Vec<(Cursor, Arc<Hold>)> = Vec::new();
@@ -226,6 +214,21 @@ fn is_wanted(record: &Record, nth: usize, filter: &TransactionFilter, account: O
 }
 
 impl Seen<'_> {
+    /// The holds that may be asked for, where they are few or in memory, or where to look for them.
+    fn holds_from(&self, filter: &HoldFilter) -> (Option<Vec<TransactionId>>, From) {
+        let slot = filter.account.map(|id| self.slot(id));
+        // Open holds are in memory; others are found where they were placed.
+        let open = filter.status == Some(HoldStatus::Held);
+        match (filter.id, slot) {
+            (Some(id), _) => (Some(vec![id]), From::Nowhere),
+            (None, Some(None)) => (None, From::Nowhere),
+            (None, Some(Some(slot))) if open => (Some(self.open_holds_of(slot.account.no)), From::Nowhere),
+            (None, None) if open => (Some(self.open_holds()), From::Nowhere),
+            (None, Some(Some(slot))) => (None, From::Balances(self.newest_of(slot))),
+            (None, None) => (None, From::Book(newest(self))),
+        }
+    }
+
     fn open_holds_of(&self, no: AccountNo) -> Vec<TransactionId> {
         self.book
             .holds_by_account
