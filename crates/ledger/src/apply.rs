@@ -19,7 +19,8 @@ use crate::record::{Booked, Done, Entry, Move, Record};
 use crate::register::{
     Account, AccountStatus, ApiKey, Client, Customer, Dunning, Limit, Notes, Rate, RateRow,
 };
-use crate::state::{Book, Completeness, HeldPosting, Hold, HoldStatus, Posted, PostedPosting, State};
+use crate::standing::{HeldPosting, Hold, HoldStatus, Posted, PostedPosting};
+use crate::state::{Book, Completeness, State};
 
 /// Applies `record` to the rows it concerns. The record of a command that was refused moves the head alone, and
 /// is found under its key.

@@ -26,6 +26,7 @@ mod decide;
 mod id;
 mod record;
 mod register;
+mod standing;
 mod state;
 mod time;
 mod valuation;
@@ -49,9 +50,7 @@ pub use register::{
     Account, AccountStatus, ApiKey, Client, Customer, Decimal, Dunning, Limit, Notes, Purpose, Rate, RateRow,
     Scopes,
 };
-pub use state::{
-    Book, Completeness, Head, HeldPosting, Hold, HoldStatus, Map, NotLoaded, Posted, PostedPosting, RowKey,
-    Slot, State, Table,
-};
+pub use standing::{HeldPosting, Hold, HoldStatus, Posted, PostedPosting};
+pub use state::{Book, Completeness, Head, Map, NotLoaded, RowKey, Slot, State, Table};
 pub use time::Micros;
 pub use valuation::{Part, ValuationError, convert, rate_pairs};

@@ -9,7 +9,8 @@ use crate::amount::Amount;
 use crate::command::{Capture, Parts, Release};
 use crate::id::TransactionId;
 use crate::record::{Booked, Code, Done, Move, Rejection};
-use crate::state::{HeldPosting, Hold, HoldStatus, RowKey};
+use crate::standing::{HeldPosting, Hold, HoldStatus};
+use crate::state::RowKey;
 
 /// A part of a hold that is taken, freed, or both.
 #[derive(Clone, Copy)]

@@ -8,7 +8,8 @@ use super::{OrNeed, Scene, Stop};
 use crate::amount::Amount;
 use crate::command::{Posting, Reverse, Transaction};
 use crate::record::{Booked, Code, Done, Move, Rejection};
-use crate::state::{Posted, PostedPosting, RowKey};
+use crate::standing::{Posted, PostedPosting};
+use crate::state::RowKey;
 
 pub(super) fn post(scene: &Scene<'_>, transaction: &Transaction) -> Result<Done, Stop> {
     let mut mover = Mover::new(*scene);
