@@ -197,7 +197,7 @@ fn check_ids(book: &Book, command: &Command) -> Result<(), Stop> {
 
 fn act(scene: &Scene<'_>, action: &Action) -> Result<Done, Stop> {
     match action {
-        Action::Initialise { .. } => Ok(Done::Changed),
+        Action::Initialise { .. } => register::initialise(scene),
         Action::CreateClient(new) => register::create_client(scene, new),
         Action::UpdateClient(change) => register::update_client(scene, change),
         Action::CreateApiKey(new) => register::create_api_key(scene, new),

@@ -6,7 +6,7 @@ use crate::balance::Credit;
 use crate::command::{
     AccountChange, ClientChange, CreditChange, LimitChange, NewAccount, NewApiKey, NewClient, NewCustomer,
 };
-use crate::id::{AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner};
+use crate::id::{AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position};
 use crate::record::{Code, Done, Rejection};
 use crate::register::{Account, AccountStatus, Client, Purpose, Rate};
 use crate::state::RowKey;
@@ -28,8 +28,21 @@ fn refuse_taken<T>(known: Option<T>) -> Result<(), Stop> {
     known.map_or(Ok(()), |_| Err(Code::IdTaken.into()))
 }
 
+/// A store is made once: RLUSD's places never change.
+pub(super) fn initialise(scene: &Scene<'_>) -> Result<Done, Stop> {
+    if scene.book.no == BookNo::OPERATOR && scene.book.head.position == Position(0) {
+        Ok(Done::Changed)
+    } else {
+        Err(Code::AssetExists.into())
+    }
+}
+
 pub(super) fn create_client(scene: &Scene<'_>, new: &NewClient) -> Result<Done, Stop> {
     let Some(parent) = new.parent else {
+        // Books are made in book 0 alone; any other has its root.
+        if scene.book.no != BookNo::OPERATOR {
+            return Err(Code::ParentNotRoot.into());
+        }
         return Ok(Done::Book(BookNo(scene.book.head.books + 1)));
     };
     let known = scene.book.clients.get(&new.id);

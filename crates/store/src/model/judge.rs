@@ -108,7 +108,10 @@ fn judge(case: &Case<'_>, command: &Command) -> Result<Done, No> {
     ids_are_free(case.book, command)?;
     party_is_new(case.book, &command.action)?;
     match &command.action {
-        Action::Initialise { .. } => Ok(Done::Changed),
+        Action::Initialise { .. } if case.book.no == BookNo::OPERATOR && case.book.records.is_empty() => {
+            Ok(Done::Changed)
+        }
+        Action::Initialise { .. } => Err(Code::AssetExists.into()),
         Action::CreateClient(new) => create_client(case, new),
         Action::UpdateClient(change) => client(case, change.id).map(|_| Done::Changed),
         Action::CreateApiKey(new) => match new.client {
@@ -189,6 +192,9 @@ fn customer<'a>(case: &Case<'a>, id: CustomerId) -> Result<&'a Customer, No> {
 
 fn create_client(case: &Case<'_>, new: &NewClient) -> Result<Done, No> {
     let Some(parent) = new.parent else {
+        if case.book.no != BookNo::OPERATOR {
+            return Err(Code::ParentNotRoot.into());
+        }
         let last = case.world.books.keys().next_back();
         return Ok(Done::Book(BookNo(last.map_or(0, |no| no.0) + 1)));
     };

@@ -256,8 +256,7 @@ impl Stream {
         let is_money = other.transaction_ids().next().is_some();
         let is_expiry = matches!(other.action, Action::Expire { .. });
         let makes_a_book = matches!(&other.action, Action::CreateClient(new) if new.parent.is_none());
-        let starts = matches!(other.action, Action::Initialise { .. });
-        if !is_expiry && !makes_a_book && !starts && self.random.percent(60) {
+        if !is_expiry && !makes_a_book && self.random.percent(60) {
             other.key = Key::named(&format!("clash {}", self.commands.len()));
         } else if is_money && !is_expiry && self.random.percent(30) {
             other.client = Some(self.client(other.book.0 as usize));
