@@ -1,7 +1,7 @@
 //! Where a store is, and opening it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -9,33 +9,45 @@ use ledger::BookNo;
 use service::{Clock, Service};
 use store::{Page, Store, Viewer};
 use store_journal::{JournalStore, OpenError, Options};
+use store_postgres::PostgresStore;
 
 use crate::failure::Failure;
 
-/// What `--store` names: a folder with an embedded store.
+/// What `--store` names: a folder with an embedded store, or a PostgreSQL database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place(PathBuf);
+pub(crate) enum Place {
+    /// A folder.
+    Folder(PathBuf),
+    /// A database.
+    Postgres(Box<store_postgres::Url>),
+}
 
 impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() {
-            return Err("name a folder".to_owned());
+            return Err("name a folder, or a database as postgres://…".to_owned());
         }
         match text.split_once("://") {
-            None => Ok(Self(PathBuf::from(text))),
-            Some(("postgres" | "postgresql", _)) => Err(
-                "PostgreSQL is not supported by this build; name a folder for the embedded store".to_owned(),
-            ),
-            Some((scheme, _)) => Err(format!("there are no stores at `{scheme}://`; name a folder")),
+            None => Ok(Self::Folder(PathBuf::from(text))),
+            Some(("postgres" | "postgresql", _)) => {
+                let url = store_postgres::Url::parse(text).map_err(|error| error.to_string())?;
+                Ok(Self::Postgres(Box::new(url)))
+            }
+            Some((scheme, _)) => Err(format!(
+                "there are no stores at `{scheme}://`; name a folder, or a database as postgres://…"
+            )),
         }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.display().fmt(f)
+        match self {
+            Self::Folder(folder) => folder.display().fmt(f),
+            Self::Postgres(url) => url.fmt(f),
+        }
     }
 }
 
@@ -54,19 +66,24 @@ pub(crate) enum Content {
 pub(crate) const SANDBOX: &str = "saldo-sandbox";
 
 impl Place {
-    /// The folder.
-    pub(crate) fn folder(&self) -> &std::path::Path {
-        &self.0
+    /// Makes an empty store here. One that is here already is left as it is; a folder of other things is refused.
+    pub(crate) async fn create(&self) -> Result<(), Failure> {
+        match self {
+            Self::Folder(folder) => self.create_in(folder),
+            Self::Postgres(url) => {
+                let made = store_postgres::create(url, &postgres_options()).await;
+                made.map_err(|error| self.failed("making", &error))
+            }
+        }
     }
 
-    /// Makes an empty store here. One that is here already is left as it is; a folder of other things is refused.
-    pub(crate) fn create(&self) -> Result<(), Failure> {
-        if self.holds_other_things()? {
+    fn create_in(&self, folder: &Path) -> Result<(), Failure> {
+        if self.holds_other_things(folder)? {
             return Err(Failure::new(format!(
                 "{self} is a folder of other things; name one that is empty or does not exist yet"
             )));
         }
-        let disk = store_journal::folder(&self.0, true).map_err(|error| self.failed("making", &error))?;
+        let disk = store_journal::folder(folder, true).map_err(|error| self.failed("making", &error))?;
         match store_journal::create(&disk, &options(), &self.to_string()) {
             Ok(()) | Err(OpenError::Exists(_)) => Ok(()),
             Err(error) => Err(self.failed("making", &error)),
@@ -74,11 +91,23 @@ impl Place {
     }
 
     /// Opens the store here.
-    pub(crate) fn open(&self) -> Result<Arc<JournalStore>, Failure> {
-        if !self.0.is_dir() {
+    pub(crate) async fn open(&self) -> Result<Arc<dyn Store>, Failure> {
+        match self {
+            Self::Folder(folder) => self.open_in(folder),
+            Self::Postgres(url) => {
+                let store = PostgresStore::open(url, postgres_options()).await;
+                let store = store.map_err(|error| self.failed("opening", &error))?;
+                tracing::info!(store = %self, "opened");
+                Ok(Arc::new(store))
+            }
+        }
+    }
+
+    fn open_in(&self, folder: &Path) -> Result<Arc<dyn Store>, Failure> {
+        if !folder.is_dir() {
             return Err(Failure::new(OpenError::NotFound(self.to_string()).to_string()));
         }
-        let disk = store_journal::folder(&self.0, false).map_err(|error| self.failed("opening", &error))?;
+        let disk = store_journal::folder(folder, false).map_err(|error| self.failed("opening", &error))?;
         let store = JournalStore::open(disk, options(), &self.to_string()).map_err(|error| match error {
             OpenError::NotFound(_) => Failure::new(error.to_string()),
             other => self.failed("opening", &other),
@@ -97,8 +126,8 @@ impl Place {
     }
 
     /// Whether there are files here and none of them is a store's.
-    fn holds_other_things(&self) -> Result<bool, Failure> {
-        let files = match std::fs::read_dir(&self.0) {
+    fn holds_other_things(&self, folder: &Path) -> Result<bool, Failure> {
+        let files = match std::fs::read_dir(folder) {
             Ok(files) => files,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(self.failed("reading", &error)),
@@ -121,6 +150,14 @@ fn is_ours(name: &str) -> bool {
     let segment = name.strip_suffix(".log");
     ["lock", "signing.key", "lost+found"].contains(&name)
         || segment.is_some_and(|number| number.len() == 8 && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The usual ones of a database. A reader of `SALDO_UNSAFE_DATABASE=1` has been told what it may cost.
+fn postgres_options() -> store_postgres::Options {
+    let clock = Clock::System;
+    let mut options = store_postgres::Options::new(Arc::new(move || clock.now()));
+    options.allow_unsafe = std::env::var_os("SALDO_UNSAFE_DATABASE").is_some_and(|value| value == "1");
+    options
 }
 
 /// The usual ones. What can't be written for sure ends the process: the next opening finds out what is durable.
@@ -182,15 +219,17 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_a_folder() {
-        assert_eq!("./x".parse(), Ok(Place(PathBuf::from("./x"))));
-        for no in ["", "postgres://localhost/saldo", "postgresql://db", "s3://bucket"] {
+    fn a_place_is_a_folder_or_a_database() {
+        assert_eq!("./x".parse(), Ok(Place::Folder(PathBuf::from("./x"))));
+        let database = "postgresql://me:hush@db/saldo?prepare=off".parse::<Place>();
+        let shown = database.map(|place| place.to_string());
+        assert_eq!(
+            shown,
+            Ok("postgres://db:5432/saldo".to_owned()),
+            "the password is not shown"
+        );
+        for no in ["", "postgres://db/saldo?prepare=perhaps", "s3://bucket"] {
             assert!(no.parse::<Place>().is_err(), "{no}");
         }
-        assert!(
-            "postgres://db"
-                .parse::<Place>()
-                .is_err_and(|text| text.contains("not supported by this build"))
-        );
     }
 }

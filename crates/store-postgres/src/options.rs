@@ -1,10 +1,12 @@
 //! How a store behaves, and the URL that names it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::Micros;
 use tokio_postgres::Config;
+use tokio_postgres::config::Host;
 
 use crate::error::OpenError;
 
@@ -41,7 +43,7 @@ impl Options {
 }
 
 /// Where the database is.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Url {
     pub(crate) config: Config,
     /// Whether statements get names, which poolers that lend a connection for one transaction can't keep apart.
@@ -69,6 +71,30 @@ impl Url {
             config.tcp_user_timeout(Duration::from_secs(8));
         }
         Ok(Self { config, prepare })
+    }
+}
+
+impl fmt::Display for Url {
+    /// Without user and password: it is shown and logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts = self.config.get_hosts().iter().enumerate().map(|(nth, host)| {
+            let host = match host {
+                Host::Tcp(name) => name.clone(),
+                Host::Unix(folder) => folder.display().to_string().replace('/', "%2F"),
+            };
+            let ports = self.config.get_ports();
+            match ports.get(nth).or(ports.first()) {
+                Some(port) => format!("{host}:{port}"),
+                None => host,
+            }
+        });
+        let hosts: Vec<_> = hosts.collect();
+        write!(
+            f,
+            "postgres://{}/{}",
+            hosts.join(","),
+            self.config.get_dbname().unwrap_or_default()
+        )
     }
 }
 
@@ -105,6 +131,8 @@ mod tests {
         assert!(!url.prepare);
         assert_eq!(url.config.get_hosts().len(), 2);
         assert_eq!(url.config.get_dbname(), Some("saldo"));
+        let secret = Url::parse("postgres://me:hush@a:1,b:2/saldo").expect("a URL");
+        assert_eq!(secret.to_string(), "postgres://a:1,b:2/saldo");
         assert!(Url::parse("postgres://a/b").expect("a URL").prepare);
         for no in [
             "postgres://a/b?prepare=maybe",

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use store::StoreError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls};
 
 use crate::error::{Failure, describe};
 use crate::options::{Options, Url};
@@ -95,6 +95,11 @@ impl Pool {
             }
         });
         Ok(Session::new(client, self.url.prepare))
+    }
+
+    /// Takes a connection that was made to open the store.
+    pub(crate) fn adopt(&self, client: Client) {
+        self.idle.lock().push(Session::new(client, self.url.prepare));
     }
 
     /// Lends nothing any more.

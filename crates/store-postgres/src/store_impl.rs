@@ -50,8 +50,10 @@ impl PostgresStore {
         let client = connect(url, &options).await?;
         migrate(&client, false).await?;
         let signing_key = signing_key(&client).await?;
+        let pool = Pool::new(url.clone(), &options);
+        pool.adopt(client);
         let desk = Arc::new(Desk {
-            pool: Pool::new(url.clone(), &options),
+            pool,
             facts: Facts::default(),
             clock: Arc::clone(&options.clock),
         });

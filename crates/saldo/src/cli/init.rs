@@ -20,8 +20,8 @@ pub(crate) struct Init {
 impl Init {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let place = self.store.store;
-        place.create()?;
-        let store = place.open()?;
+        place.create().await?;
+        let store = place.open().await?;
         let service = Service::new(store, Config::default(), Clock::System);
         // A store without a key is of no use to anybody: an earlier `init` was interrupted, and this one goes on.
         let made = match place::content(&service).await? {

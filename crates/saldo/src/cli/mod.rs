@@ -40,11 +40,12 @@ enum Command {
 /// Which store.
 #[derive(clap::Args)]
 pub(crate) struct Store {
-    /// The folder of the store
+    /// The folder of the store, or its database as postgres://user:password@host/database
     #[arg(
         long,
         env = "SALDO_STORE",
-        value_name = "FOLDER",
+        hide_env_values = true,
+        value_name = "URL",
         default_value = "./saldo-data"
     )]
     store: Place,

@@ -30,7 +30,7 @@ impl Serve {
         // The port before the store: what is in the way shows at once, and opening may take a while.
         let listener = http::listen(&self.listen.listen).await?;
         let place = self.store.store;
-        let store = place.open()?;
+        let store = place.open().await?;
         let service = Arc::new(Service::new(store, config.service.clone(), Clock::System));
         match place::content(&service).await? {
             Content::Books => {}

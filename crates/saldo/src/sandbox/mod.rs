@@ -27,11 +27,11 @@ use crate::place::{self, Content, Place};
 pub(crate) struct Sandbox {
     #[command(flatten)]
     listen: Listen,
-    /// The folder of the store; made if it is not there, and its world is kept if it is
+    /// The folder of the store, or postgres://…; made if it is not there, and its world is kept if it is
     #[arg(
         long,
         env = "SALDO_STORE",
-        value_name = "FOLDER",
+        value_name = "URL",
         default_value = "./saldo-sandbox"
     )]
     store: Place,
@@ -45,8 +45,8 @@ impl Sandbox {
         let stop = http::on_signal()?;
         let listener = http::listen(&self.listen.listen).await?;
         let url = http::base_url(&listener)?;
-        self.store.create()?;
-        let store = self.store.open()?;
+        self.store.create().await?;
+        let store = self.store.open().await?;
         let config = dialects::Config::default();
         let service = Arc::new(Service::new(store, config.service.clone(), Clock::System));
         let card = match self.prepare(&service, url).await {

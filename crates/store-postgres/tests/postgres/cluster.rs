@@ -7,18 +7,23 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use store_postgres::{Url, create};
 use tokio_postgres::NoTls;
 
-/// Starts PostgreSQL, waits for the pipe's end, stops PostgreSQL, removes the folder.
+/// Starts PostgreSQL, and again when it ends, until the pipe ends; then stops it and removes the folder.
 const GUARD: &str = r#"
     bin=$1 folder=$2; shift 2
-    "$bin/postgres" -D "$folder/data" "$@" >"$folder/log" 2>&1 </dev/null &
-    echo $! >"$folder/pid"
+    while [ ! -e "$folder/stop" ]; do
+        "$bin/postgres" -D "$folder/data" "$@" >>"$folder/log" 2>&1 </dev/null &
+        echo $! >"$folder/pid.new" && mv "$folder/pid.new" "$folder/pid"
+        wait $!
+    done &
     cat >/dev/null
+    touch "$folder/stop"
     kill -QUIT "$(cat "$folder/pid")" 2>/dev/null
     wait
     rm -rf "$folder"
@@ -40,19 +45,21 @@ pub(crate) struct Cluster {
 
 /// A database of a test; it goes when the next one is made.
 pub(crate) struct Database {
-    cluster: &'static Cluster,
+    cluster: Arc<Cluster>,
     name: String,
 }
 
 impl Cluster {
     /// The one of this run, which does not sync.
-    pub(crate) fn shared() -> &'static Self {
-        static SHARED: OnceLock<Cluster> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(&["fsync=off", "full_page_writes=off", "synchronous_commit=off"]))
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: OnceLock<Arc<Cluster>> = OnceLock::new();
+        let shared = SHARED
+            .get_or_init(|| Self::start(&["fsync=off", "full_page_writes=off", "synchronous_commit=off"]));
+        Arc::clone(shared)
     }
 
     /// Makes and starts one with these settings.
-    pub(crate) fn start(settings: &[&str]) -> Self {
+    pub(crate) fn start(settings: &[&str]) -> Arc<Self> {
         let folder = tempfile::Builder::new()
             .prefix("saldo-pg-")
             .tempdir()
@@ -89,13 +96,13 @@ impl Cluster {
             .process_group(0)
             .spawn()
             .expect("a shell");
-        Self {
+        Arc::new(Self {
             folder,
             _guard: guard,
             made: AtomicUsize::new(0),
             dropped: Mutex::default(),
             template: tokio::sync::OnceCell::new(),
-        }
+        })
     }
 
     fn url(&self, database: &str) -> String {
@@ -104,7 +111,7 @@ impl Cluster {
     }
 
     /// A database with a store in it, copied from one that was made before.
-    pub(crate) async fn database(&'static self) -> Database {
+    pub(crate) async fn database(self: &Arc<Self>) -> Database {
         self.template.get_or_init(|| self.make_template()).await;
         let old = std::mem::take(&mut *self.dropped.lock().expect("nobody failed here"));
         let name = format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed));
@@ -114,7 +121,10 @@ impl Cluster {
         for command in drops.chain([format!("create database {name} template saldo")]) {
             self.run(&command).await;
         }
-        Database { cluster: self, name }
+        Database {
+            cluster: Arc::clone(self),
+            name,
+        }
     }
 
     async fn make_template(&self) {
@@ -140,6 +150,19 @@ impl Cluster {
             assert!(begun.elapsed() < PATIENCE, "{command}: {error}: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Kills PostgreSQL as a crash would. Its guard starts it again.
+    pub(crate) fn kill(&self) {
+        let pid = std::fs::read_to_string(self.folder.join("pid")).expect("it was started");
+        let pid = pid
+            .trim()
+            .parse()
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process");
+        // It may have ended already, and be about to be started again.
+        let _ = kill_process(pid, Signal::KILL);
     }
 
     fn log(&self) -> String {
