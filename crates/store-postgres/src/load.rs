@@ -160,19 +160,29 @@ pub(crate) struct Loaded {
     due: Vec<Row>,
 }
 
-const FOUND: &str = "select position, record from saldo.commands where book = $1 and key = any($2) \
-     union all select position, record from saldo.commands where book = $1 and id = any($3) \
-     union all select c.position, c.record from saldo.mentions m \
-     join saldo.commands c on c.book = m.book and c.position = m.position \
-     where m.book = $1 and m.hash = any($4)";
+// Each key is looked up on its own (`lateral`, and a limit that keeps the planner from joining otherwise): where a table has
+// just begun to grow, the planner takes it for small, and would read all of a book and compare.
+const FOUND: &str = "select c.position, c.record from unnest($2::uuid[]) k (key) cross join lateral \
+       (select position, record from saldo.commands where book = $1 and key = k.key limit 1) c \
+     union all select c.position, c.record from unnest($3::uuid[]) k (id) cross join lateral \
+       (select position, record from saldo.commands where book = $1 and id = k.id limit 1) c \
+     union all select c.position, c.record from unnest($4::uuid[]) k (hash) cross join lateral \
+       (select position from saldo.mentions where book = $1 and hash = k.hash limit 1) m cross join lateral \
+       (select position, record from saldo.commands where book = $1 and position = m.position limit 1) c";
+
+const ACCOUNTS: &str = "select a.row from unnest($2::uuid[]) k (id) cross join lateral \
+       (select row from saldo.accounts where book = $1 and id = k.id limit 1) a";
 
 const BALANCES: &str = concat!(
     "select ",
     balance_columns!(),
-    " from saldo.accounts a join saldo.balances b on b.book = a.book and b.account = a.no \
-      where a.book = $1 and a.id = any($2) union all select ",
+    " from unnest($2::uuid[]) k (id) cross join lateral \
+        (select no from saldo.accounts where book = $1 and id = k.id limit 1) a cross join lateral \
+        (select * from saldo.balances where book = $1 and account = a.no offset 0) b \
+      union all select ",
     balance_columns!(),
-    " from saldo.balances b where b.book = $1 and b.account = any($3)"
+    " from unnest($3::int4[]) k (no) cross join lateral \
+        (select * from saldo.balances where book = $1 and account = k.no offset 0) b"
 );
 
 /// Asks unless there is nothing to ask for.
@@ -252,13 +262,7 @@ async fn fetch_money(
             ids,
             mentions
         ),
-        ask_if!(
-            !wanted.accounts.is_empty(),
-            tx,
-            "select row from saldo.accounts where book = $1 and id = any($2)",
-            book,
-            wanted.accounts,
-        ),
+        ask_if!(!wanted.accounts.is_empty(), tx, ACCOUNTS, book, wanted.accounts,),
         ask_if!(
             !wanted.accounts.is_empty() || !wanted.balances.is_empty(),
             tx,
@@ -270,7 +274,8 @@ async fn fetch_money(
         ask_if!(
             !holds.is_empty(),
             tx,
-            "select row from saldo.holds where book = $1 and id = any($2)",
+            "select h.row from unnest($2::uuid[]) k (id) cross join lateral \
+               (select row from saldo.holds where book = $1 and id = k.id limit 1) h",
             book,
             holds,
         ),
@@ -409,9 +414,9 @@ pub(crate) async fn reverse(
         return Ok(());
     }
     let hashes: Vec<_> = all.keys().map(|id| Mention::Reversal(*id).hash()).collect();
-    let sql = "select c.position, c.record from saldo.mentions m \
-               join saldo.commands c on c.book = m.book and c.position = m.position \
-               where m.book = $1 and m.hash = any($2)";
+    let sql = "select c.position, c.record from unnest($2::uuid[]) k (hash) cross join lateral \
+                 (select position from saldo.mentions where book = $1 and hash = k.hash offset 0) m cross join lateral \
+                 (select position, record from saldo.commands where book = $1 and position = m.position limit 1) c";
     let found = tx.query(sql, &[&book, &hashes]).await?;
     let mut reversals = decode_found(tx, facts, &found).await?;
     reversals.sort_unstable_by_key(|record| record.position);
