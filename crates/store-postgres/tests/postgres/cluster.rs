@@ -110,6 +110,16 @@ impl Cluster {
         format!("postgres://saldo@{folder}/{database}")
     }
 
+    /// A database with nothing in it.
+    pub(crate) async fn empty(self: &Arc<Self>) -> Database {
+        let name = format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed));
+        self.run(&format!("create database {name}")).await;
+        Database {
+            cluster: Arc::clone(self),
+            name,
+        }
+    }
+
     /// A database with a store in it, copied from one that was made before.
     pub(crate) async fn database(self: &Arc<Self>) -> Database {
         self.template.get_or_init(|| self.make_template()).await;
