@@ -73,7 +73,9 @@ pub(crate) async fn serve(
 ) -> Result<(), Failure> {
     let expiring = tokio::spawn(expire(Arc::clone(&server)));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
+    // Who closes the way there once everything is sent still waits for the answer.
+    http.half_close(true)
+        .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(HEAD_BYTES);
     let connections = GracefulShutdown::new();

@@ -47,6 +47,29 @@ fn raw(sandbox: &Sandbox, request: &str) -> String {
         .to_owned()
 }
 
+/// As `nc -N` does: everything is sent, and the way there is closed, before the answer comes.
+#[test]
+fn who_has_sent_everything_and_closes_is_answered() {
+    let folder = tempdir().expect("a folder");
+    let sandbox = Sandbox::start(folder.path());
+    let amount = |from: &str, to: &str| json!({"from": sandbox.on_card(from), "to": sandbox.on_card(to), "asset": "USD", "amount": "1"});
+    let body = json!({"postings": [amount("/accounts/external", "/accounts/main")]}).to_string();
+    let request = format!(
+        "POST /api/v1/transactions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        sandbox.on_card("/native/token"),
+        body.len()
+    );
+    let address = sandbox.server.url.strip_prefix("http://").expect("a URL");
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.write_all(request.as_bytes()).expect("sent");
+    stream.shutdown(std::net::Shutdown::Write).expect("closed");
+    let mut answer = String::new();
+    // To its end: the server closes too when it has answered.
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 201 Created"), "{answer}");
+}
+
 #[test]
 fn heads_have_a_limit_above_eight_kibibytes_each() {
     let folder = tempdir().expect("a folder");
