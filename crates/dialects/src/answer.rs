@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{ClientId, Position};
+use ledger::{ClientId, Position, Scopes};
 use service::{Caller, Problem, Service, Standing};
 
 use crate::config::Mount;
@@ -109,6 +109,13 @@ impl Checked<'_> {
         }
         if let Access::Scope(scope) = self.route.access {
             caller.require(scope)?;
+            // Said at once: in book 0 there is no account, and the answer would be that each of them is unknown.
+            if scope == Scopes::POST && caller.is_operator() {
+                return Err(Problem::bad(
+                    "Saldo-Book",
+                    "must name the root client whose money this is about; the operator has none",
+                ));
+            }
         }
         (self.dialect.check)(request, self.route)?;
         if request.body == Body::TooLarge {
@@ -141,7 +148,7 @@ impl Checked<'_> {
             *standing = Some(counted.unwrap_or_else(|standing| standing));
             counted.map_err(Problem::RateLimited)?;
         }
-        match request.header("saldo-book") {
+        match request.only_header("Saldo-Book")? {
             None => Ok(caller),
             Some(text) => {
                 let root = spelling::parse_any(text)
@@ -154,12 +161,13 @@ impl Checked<'_> {
 
 /// Waits until the caller's book is as new as the request asks.
 pub(crate) async fn reach(context: Context<'_>, request: &Request<'_>) -> Result<(), Problem> {
-    let Some(text) = request.header("saldo-min-position") else {
+    const NAME: &str = "Saldo-Min-Position";
+    let Some(text) = request.only_header(NAME)? else {
         return Ok(());
     };
-    let position = text
-        .parse()
-        .map_err(|_| Problem::bad("Saldo-Min-Position", "must be a position: digits only"))?;
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let position = text.parse().ok().filter(|_| digits);
+    let position = position.ok_or_else(|| Problem::bad(NAME, "must be a position: digits alone"))?;
     context.service.reach(context.caller, Position(position)).await
 }
 

@@ -57,14 +57,12 @@ impl Method {
 
 /// Access to a request's headers.
 pub trait Headers: Sync {
-    /// The first value of the header with this name, given in lower case. `None` also when it is not text of visible
+    /// The first value of the header with this name, given in any case. `None` also when it is not text of visible
     /// ASCII and spaces.
     fn get(&self, name: &str) -> Option<&str>;
 
-    /// Whether there is a header with this name at all, be it text or not.
-    fn contains(&self, name: &str) -> bool {
-        self.get(name).is_some()
-    }
+    /// How many headers have this name, be they text or not.
+    fn count(&self, name: &str) -> usize;
 }
 
 /// For tests: names in any case with their values.
@@ -72,6 +70,11 @@ impl Headers for Vec<(String, String)> {
     fn get(&self, name: &str) -> Option<&str> {
         let found = self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
+    }
+
+    fn count(&self, name: &str) -> usize {
+        let same = |(other, _): &&(String, String)| other.eq_ignore_ascii_case(name);
+        self.iter().filter(same).count()
     }
 }
 
@@ -127,6 +130,19 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.get(name)
+    }
+
+    /// The value of a header that changes what is done, and so must not be passed over: `None` only if it is not there.
+    ///
+    /// # Errors
+    /// [`Problem::BadRequest`] when it is not text, or there twice: one of two values would be the wrong one.
+    pub fn only_header(&self, name: &str) -> Result<Option<&'a str>, Problem> {
+        match (self.headers.count(name), self.headers.get(name)) {
+            (0, _) => Ok(None),
+            (1, Some(text)) => Ok(Some(text)),
+            (1, None) => Err(Problem::bad(name, "must be visible ASCII characters")),
+            _ => Err(Problem::bad(name, "stands here twice; name it once")),
+        }
     }
 
     /// The `nth` value of the path, percent-decoded. What is no UTF-8 stays as it came, and no id is spelled like that.

@@ -125,22 +125,17 @@ pub(super) fn path_id(request: &Request<'_>, what: &'static str) -> Result<u128,
 
 /// The key of a write, if the request names one.
 pub(super) fn idempotency(request: &Request<'_>) -> Result<Idempotency, Problem> {
-    const NAME: &str = "idempotency-key";
-    if !request.headers.contains(NAME) {
+    const NAME: &str = "Idempotency-Key";
+    let Some(text) = request.only_header(NAME)? else {
         return Ok(Idempotency::default());
+    };
+    let sized = (1..=255).contains(&text.len());
+    if !sized || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Problem::bad(NAME, "must be 1 to 255 visible ASCII characters"));
     }
-    let key = request
-        .header(NAME)
-        .filter(|text| (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()));
-    match key {
-        Some(text) => Ok(Idempotency {
-            header_key: Some(text.to_owned()),
-        }),
-        None => Err(Problem::bad(
-            "Idempotency-Key",
-            "must be 1 to 255 visible ASCII characters",
-        )),
-    }
+    Ok(Idempotency {
+        header_key: Some(text.to_owned()),
+    })
 }
 
 #[cfg(test)]

@@ -271,7 +271,27 @@ async fn the_operator_works_in_a_book() {
         "{}",
         listed.body
     );
+    // In no book there is no money.
+    let empty = json!({"postings": []}).to_string();
+    let batch = json!({"transactions": []}).to_string();
+    for (path, body) in [
+        ("/transactions".to_owned(), &empty),
+        ("/transactions/batch".to_owned(), &batch),
+        (format!("/transactions/{}/reverse", id(1)), &String::new()),
+        (format!("/holds/{}/capture", id(1)), &String::new()),
+        (format!("/holds/{}/release", id(1)), &String::new()),
+    ] {
+        let refused = ask(&[], "POST", &path, body).await;
+        assert_eq!(refused.status, 400, "{path}: {}", refused.body);
+        assert!(
+            refused.body.contains(r#""field":"Saldo-Book""#),
+            "{}",
+            refused.body
+        );
+    }
     let book = [("Saldo-Book", root)];
+    let unknown = ask(&book, "POST", &format!("/holds/{}/release", id(1)), "").await;
+    assert_eq!(unknown.status, 404, "{}", unknown.body);
     assert_eq!(
         ask(&book, "POST", "/customers", r#"{"legalName":"C"}"#)
             .await

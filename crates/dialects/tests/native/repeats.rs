@@ -148,3 +148,29 @@ async fn a_reader_says_how_new_it_must_be() {
         ask(wrong).await.bad("Saldo-Min-Position");
     }
 }
+
+/// Of two values one would be the wrong one; a value that can't be read is not no value.
+#[tokio::test]
+async fn headers_that_change_what_is_done_come_once() {
+    let api = Api::new().await;
+    let main = api.funded().await;
+    let root = api.world.root.to_string();
+    let body = transfer(main, api.world.external, "1").to_string();
+    let before = api.position().await;
+    for (name, one, other) in [
+        ("Idempotency-Key", "k-1", "k-2"),
+        ("Idempotency-Key", "k-1", "k-1"),
+        ("Saldo-Book", &root, &root),
+        ("Saldo-Min-Position", "1", "2"),
+    ] {
+        let twice = [(name, one), (name, other)];
+        let refused = api.ask("POST", "/transactions", &twice, &body).await.bad(name);
+        assert!(refused.str("/detail").contains("twice"), "{}", refused.body);
+    }
+    for wrong in ["", "x", "-1", "+1", "1.0", "18446744073709551616"] {
+        let headers = [("Saldo-Min-Position", wrong)];
+        let refused = api.ask("GET", "/accounts", &headers, "").await;
+        refused.bad("Saldo-Min-Position");
+    }
+    assert_eq!(api.position().await, before);
+}

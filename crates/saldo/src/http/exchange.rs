@@ -217,12 +217,11 @@ async fn next(incoming: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
 struct Fields<'a>(&'a HeaderMap);
 
 impl Headers for Fields<'_> {
-    fn contains(&self, name: &str) -> bool {
-        // Also where the value is not text: a key that can't be read must be refused, not passed over.
-        self.0.contains_key(name)
-    }
-
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.to_str().ok()
+    }
+
+    fn count(&self, name: &str) -> usize {
+        self.0.get_all(name).iter().count()
     }
 }
