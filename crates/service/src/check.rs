@@ -7,8 +7,11 @@ use crate::problem::Problem;
 /// The most characters of a name.
 const NAME_MAX: usize = 200;
 
-/// A name must be there, and short enough to show.
+/// A name must be there, and short enough to show. Any character may be in it but one, which PostgreSQL can't keep.
 pub(crate) fn check_text(field: &str, text: &str) -> Result<(), Problem> {
+    if text.contains('\0') {
+        return Err(Problem::bad(field, "must not have the character U+0000 in it"));
+    }
     match text.chars().count() {
         0 => Err(Problem::bad(field, "must not be empty")),
         1..=NAME_MAX => Ok(()),

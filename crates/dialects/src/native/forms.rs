@@ -37,10 +37,10 @@ pub(super) const TEXT: Form<String> = Form {
 
 /// A reference, or a foreign id.
 pub(super) const REFERENCE: Form<String> = Form {
-    expected: "a string of 1 to 200 characters",
+    expected: "a string of 1 to 200 characters, none of them U+0000",
     read: |text| {
         let sized = (1..=REFERENCE_MAX).contains(&text.chars().count());
-        sized.then(|| text.to_owned())
+        (sized && !text.contains('\0')).then(|| text.to_owned())
     },
 };
 
