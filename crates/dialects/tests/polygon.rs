@@ -7,7 +7,7 @@ mod world;
 use dialects::spelling::typeid;
 use ledger::{AccountId, CustomerId, Owner, Purpose, Scopes};
 use serde_json::Value;
-use service::Credentials;
+use service::{CreateKey, Credentials, Idempotency};
 use world::{Answer, World};
 
 const MAX: u128 = i128::MAX as u128;
@@ -300,6 +300,33 @@ async fn tokens_work_for_an_hour_or_until_the_key_is_revoked() {
     }
     let answer = world.ask("GET", "/v0.9/auth/token", &[], "").await;
     answer.is(405, r#"{"error":"This path takes other methods: POST."}"#);
+}
+
+#[tokio::test]
+async fn a_token_does_not_claim_to_outlive_its_key() {
+    let world = World::new().await;
+    let start = world.clock.now().0;
+    for (left, seconds) in [
+        (1, 1),
+        (90_000_000, 90),
+        (90_000_001, 91),
+        (60 * MINUTE, 3600),
+        (600 * MINUTE, 3600),
+    ] {
+        let input = CreateKey {
+            client: Some(world.root),
+            label: "for a while".to_owned(),
+            scopes: Scopes::READ,
+            expires_at: Some(ledger::Micros(start + left)),
+        };
+        let made = world
+            .service
+            .create_key(&world.caller, input, Idempotency::default());
+        let key = made.await.unwrap().value.credentials.unwrap();
+        let answer = token_of(&world, &key).await;
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(body["expiresIn"], seconds, "{left}: {}", answer.body);
+    }
 }
 
 #[tokio::test]

@@ -235,7 +235,7 @@ codes! {
     /// A subsidiary can't have subsidiaries.
     ParentNotRoot = 5, "parent_not_root", "The parent is itself a subsidiary; name the root client as the parent.";
     /// Another customer of the book has the number.
-    NumberTaken = 6, "number_taken", "Another customer of this book has that number; choose another, or leave it out for the next one.";
+    NumberTaken = 6, "number_taken", "Another customer of this book has that number, or none is left above the highest; choose one that is free.";
     /// The asset is registered.
     AssetExists = 7, "asset_exists", "That asset exists already; use it, or choose another code or network.";
     /// A closed account must be empty.

@@ -75,8 +75,19 @@ impl Jwts {
         }
     }
 
-    fn sign(&self, name: KeyName, lifetime: u32, now: Micros) -> Result<IssuedToken, Problem> {
+    /// `end` is when the key itself ends: no token says that it works for longer.
+    fn sign(
+        &self,
+        name: KeyName,
+        lifetime: u32,
+        end: Option<Micros>,
+        now: Micros,
+    ) -> Result<IssuedToken, Problem> {
         let issued = now.0.div_euclid(SECOND);
+        // Rounded up: the key works until then, and is looked up each time.
+        let end = end.map_or(i64::MAX, |end| (end.0 - 1).div_euclid(SECOND) + 1);
+        let left = u32::try_from(end.saturating_sub(issued)).unwrap_or(u32::MAX);
+        let lifetime = lifetime.min(left);
         let expires = issued + i64::from(lifetime);
         let claims = Claims {
             iss: ISSUER.to_owned(),
@@ -149,8 +160,8 @@ impl Service {
             book: key.book,
             id: key.id,
         };
-        self.jwts
-            .sign(name, self.config.token_lifetime_seconds, self.clock.now())
+        let lifetime = self.config.token_lifetime_seconds;
+        self.jwts.sign(name, lifetime, key.expires_at, self.clock.now())
     }
 
     /// The holder of the key that a signed token names.
