@@ -265,7 +265,7 @@ codes! {
     /// No such hold, or not visible.
     HoldNotFound = 41, "hold_not_found", "There is no such hold that this key can see; check the id.";
     /// Nothing is held any more.
-    HoldResolved = 42, "hold_resolved", "The hold was captured, released or expired before; nothing of it is left.";
+    HoldResolved = 42, "hold_resolved", "The hold was captured or released before; nothing of it is left.";
     /// Its time is over.
     HoldExpired = 43, "hold_expired", "The hold's time is over; place a new one, or post the money.";
     /// More than is left.

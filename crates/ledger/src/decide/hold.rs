@@ -73,10 +73,11 @@ fn open_hold<'a>(scene: &Scene<'a>, mover: &Mover<'a>, id: TransactionId) -> Res
                 other => other,
             })?;
     }
-    if hold.status == HoldStatus::Held {
-        Ok(hold)
-    } else {
-        Err(Code::HoldResolved.into())
+    match hold.status {
+        HoldStatus::Held => Ok(hold),
+        // Whether the expiry is recorded yet must not show: the answer is that of a hold whose time is over.
+        HoldStatus::Expired => Err(Code::HoldExpired.into()),
+        HoldStatus::Captured | HoldStatus::Released => Err(Code::HoldResolved.into()),
     }
 }
 

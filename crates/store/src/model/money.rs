@@ -292,10 +292,11 @@ fn open_hold(case: &Case<'_>, table: &Table<'_>, id: TransactionId) -> Result<Ho
     if !hold.postings.iter().all(seen) {
         return Err(Code::HoldNotFound.into());
     }
-    if hold.status != HoldStatus::Held {
-        return Err(Code::HoldResolved.into());
+    match hold.status {
+        HoldStatus::Held => Ok(hold),
+        HoldStatus::Expired => Err(Code::HoldExpired.into()),
+        HoldStatus::Captured | HoldStatus::Released => Err(Code::HoldResolved.into()),
     }
-    Ok(hold)
 }
 
 /// A part of a hold: how much of it is taken, and how much let go.
