@@ -19,7 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store-*", &["store"]),
     ("store", &["ledger"]),
     ("ledger", &[]),
-    ("xtask", &[]),
+    ("test-postgres", &[]),
+    ("xtask", &["test-postgres"]),
 ];
 
 /// What the ledger may not contain: I/O, clocks, randomness, and what is made for them.

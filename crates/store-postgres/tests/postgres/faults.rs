@@ -14,8 +14,8 @@ use store::{AsOf, Outcome, Store, StoreError, Viewer};
 use store_postgres::{PostgresStore, Url};
 use tokio::time::timeout;
 
-use crate::cluster::{Cluster, Database};
-use crate::suite::options;
+use crate::suite::{make_store, options};
+use test_postgres::{Cluster, Database};
 
 /// How often PostgreSQL is killed.
 const KILLS: usize = 4;
@@ -206,7 +206,7 @@ async fn check(store: &PostgresStore, book: BookNo, answered: &BTreeMap<Transact
 fn killed_under_load_postgres_loses_nothing_and_nothing_is_done_twice() {
     store::suite::run(async {
         let cluster = Cluster::start(&[]);
-        let database = cluster.database().await;
+        let database = cluster.database(make_store).await;
         // Two servers on one database.
         let stores = [open(&database).await, open(&database).await];
         let book = found(&stores[0]).await;

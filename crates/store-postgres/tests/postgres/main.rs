@@ -1,6 +1,5 @@
 //! The store on a real PostgreSQL: one cluster for all tests, a database for each. What kills PostgreSQL has one of its own.
 
-mod cluster;
 mod faults;
 mod opening;
 mod suite;

@@ -4,8 +4,8 @@ use ledger::{BookNo, Position};
 use store::Store;
 use store_postgres::{OpenError, Options, Pending, PostgresStore, Url, check, create};
 
-use crate::cluster::Cluster;
-use crate::suite::options;
+use crate::suite::{make_store, options};
+use test_postgres::Cluster;
 
 fn safe() -> Options {
     let mut options = options();
@@ -16,7 +16,7 @@ fn safe() -> Options {
 #[test]
 fn where_no_store_is_none_is_opened() {
     store::suite::run(async {
-        let database = Cluster::shared().empty().await;
+        let database = Cluster::shared().empty();
         let url = Url::parse(&database.url()).expect("a URL");
         assert!(matches!(
             PostgresStore::open(&url, options()).await,
@@ -29,7 +29,7 @@ fn where_no_store_is_none_is_opened() {
 #[test]
 fn a_database_that_does_not_sync_is_refused() {
     store::suite::run(async {
-        let database = Cluster::shared().database().await;
+        let database = Cluster::shared().database(make_store).await;
         let url = Url::parse(&database.url()).expect("a URL");
         assert!(matches!(
             create(&url, &safe()).await,
@@ -45,7 +45,7 @@ fn a_database_that_does_not_sync_is_refused() {
 #[test]
 fn many_servers_that_start_at_once_make_one_store() {
     store::suite::run(async {
-        let database = Cluster::shared().empty().await;
+        let database = Cluster::shared().empty();
         let url = Url::parse(&format!("{}?prepare=off", database.url())).expect("a URL");
         let makers = (0..8).map(|_| {
             let url = url.clone();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use store::Store;
 use store::suite::{Backend, now};
-use store_postgres::{Options, PostgresStore, Url};
+use store_postgres::{Options, PostgresStore, Url, create};
 
-use crate::cluster::{Cluster, Database};
+use test_postgres::{Cluster, Database};
 
 /// Databases in the tests' cluster.
 struct Postgres;
@@ -15,7 +15,7 @@ impl Backend for Postgres {
     type Place = Database;
 
     async fn place(&self) -> Self::Place {
-        Cluster::shared().database().await
+        Cluster::shared().database(make_store).await
     }
 
     async fn open(&self, place: &Self::Place) -> Arc<dyn Store> {
@@ -35,6 +35,12 @@ pub(crate) fn options() -> Options {
     let mut options = Options::new(Arc::new(now));
     options.allow_unsafe = true;
     options
+}
+
+/// Makes a store in a database.
+pub(crate) async fn make_store(url: String) {
+    let url = Url::parse(&url).expect("a URL");
+    create(&url, &options()).await.expect("a store is made");
 }
 
 store::suite!(Postgres);

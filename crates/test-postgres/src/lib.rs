@@ -2,6 +2,8 @@
 //!
 //! It is the child of a guard, a shell that waits for the tests' end of a pipe to close: however the tests end, the guard then
 //! stops PostgreSQL and removes the folder. Nothing outside the folder is touched.
+//!
+//! For tests and benchmarks: what goes wrong here panics.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,8 +13,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use store_postgres::{Url, create};
-use tokio_postgres::NoTls;
 
 /// Starts PostgreSQL, and again when it ends, until the pipe ends; then stops it and removes the folder.
 const GUARD: &str = r#"
@@ -33,7 +33,7 @@ const GUARD: &str = r#"
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running PostgreSQL.
-pub(crate) struct Cluster {
+pub struct Cluster {
     folder: PathBuf,
     /// Its standard input is the pipe.
     _guard: Child,
@@ -44,14 +44,15 @@ pub(crate) struct Cluster {
 }
 
 /// A database of a test; it goes when the next one is made.
-pub(crate) struct Database {
+pub struct Database {
     cluster: Arc<Cluster>,
     name: String,
 }
 
 impl Cluster {
     /// The one of this run, which does not sync.
-    pub(crate) fn shared() -> Arc<Self> {
+    #[must_use]
+    pub fn shared() -> Arc<Self> {
         static SHARED: OnceLock<Arc<Cluster>> = OnceLock::new();
         let shared = SHARED
             .get_or_init(|| Self::start(&["fsync=off", "full_page_writes=off", "synchronous_commit=off"]));
@@ -59,7 +60,8 @@ impl Cluster {
     }
 
     /// Makes and starts one with these settings.
-    pub(crate) fn start(settings: &[&str]) -> Arc<Self> {
+    #[must_use]
+    pub fn start(settings: &[&str]) -> Arc<Self> {
         let folder = tempfile::Builder::new()
             .prefix("saldo-pg-")
             .tempdir()
@@ -105,65 +107,88 @@ impl Cluster {
         })
     }
 
-    fn url(&self, database: &str) -> String {
+    /// The URL of a database.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
         let folder = self.folder.display().to_string().replace('/', "%2F");
         format!("postgres://saldo@{folder}/{database}")
     }
 
+    /// The folder that everything of it lies in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A database with nothing in it.
-    pub(crate) async fn empty(self: &Arc<Self>) -> Database {
-        let name = format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed));
-        self.run(&format!("create database {name}")).await;
+    #[must_use]
+    pub fn empty(self: &Arc<Self>) -> Database {
+        let name = self.next_name();
+        self.admin(&format!("create database {name}"));
         Database {
             cluster: Arc::clone(self),
             name,
         }
     }
 
-    /// A database with a store in it, copied from one that was made before.
-    pub(crate) async fn database(self: &Arc<Self>) -> Database {
-        self.template.get_or_init(|| self.make_template()).await;
-        let old = std::mem::take(&mut *self.dropped.lock().expect("nobody failed here"));
-        let name = format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed));
-        let drops = old
-            .iter()
-            .map(|name| format!("drop database {name} with (force)"));
-        for command in drops.chain([format!("create database {name} template saldo")]) {
-            self.run(&command).await;
+    /// A database copied from a template, which `make` makes something in when it is first asked for.
+    pub async fn database(self: &Arc<Self>, make: impl AsyncFnOnce(String)) -> Database {
+        let template = async || {
+            self.admin("create database template_of_tests");
+            make(self.url("template_of_tests")).await;
+        };
+        self.template.get_or_init(template).await;
+        for name in std::mem::take(&mut *self.dropped.lock().expect("nobody failed here")) {
+            self.admin(&format!("drop database {name} with (force)"));
         }
+        let name = self.next_name();
+        self.admin(&format!("create database {name} template template_of_tests"));
         Database {
             cluster: Arc::clone(self),
             name,
         }
     }
 
-    async fn make_template(&self) {
-        self.run("create database saldo").await;
-        let url = Url::parse(&self.url("saldo")).expect("a URL");
-        create(&url, &crate::suite::options())
-            .await
-            .expect("a store is made");
+    fn next_name(&self) -> String {
+        format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Runs a command of an administrator; again, while others are at the template.
-    async fn run(&self, command: &str) {
+    /// Runs a command of an administrator; again, while PostgreSQL starts and others are at the template.
+    fn admin(&self, command: &str) {
         let begun = Instant::now();
-        loop {
-            let failed = match tokio_postgres::connect(&self.url("postgres"), NoTls).await {
-                Ok((client, connection)) => {
-                    tokio::spawn(connection);
-                    client.batch_execute(command).await.err()
-                }
-                Err(error) => Some(error),
-            };
-            let Some(error) = failed else { return };
+        while let Err(error) = self.try_sql("postgres", command) {
             assert!(begun.elapsed() < PATIENCE, "{command}: {error}: {}", self.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            std::thread::yield_now();
+        }
+    }
+
+    /// What psql answers to a command in a database: rows as lines, columns with `|` between.
+    ///
+    /// # Errors
+    /// What psql complains of.
+    pub fn try_sql(&self, database: &str, command: &str) -> Result<String, String> {
+        let mut psql = Command::new(bin().join("psql"));
+        psql.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "-v",
+            "ON_ERROR_STOP=1",
+        ]);
+        psql.args(["-c", command])
+            .arg(self.url(database))
+            .stdin(Stdio::null());
+        let output = psql.output().map_err(|error| error.to_string())?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        match output.status.success() {
+            true => Ok(text(&output.stdout)),
+            false => Err(text(&output.stderr)),
         }
     }
 
     /// Kills PostgreSQL as a crash would. Its guard starts it again.
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         let pid = std::fs::read_to_string(self.folder.join("pid")).expect("it was started");
         let pid = pid
             .trim()
@@ -175,14 +200,26 @@ impl Cluster {
         let _ = kill_process(pid, Signal::KILL);
     }
 
-    fn log(&self) -> String {
+    /// What it logged.
+    #[must_use]
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 }
 
 impl Database {
-    pub(crate) fn url(&self) -> String {
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
         self.cluster.url(&self.name)
+    }
+
+    /// What psql answers to a command in it.
+    ///
+    /// # Errors
+    /// What psql complains of.
+    pub fn try_sql(&self, command: &str) -> Result<String, String> {
+        self.cluster.try_sql(&self.name, command)
     }
 }
 
@@ -199,7 +236,7 @@ fn is_root() -> bool {
 }
 
 /// A command by a user without rights, since PostgreSQL refuses to be run by root.
-fn unprivileged(program: impl AsRef<std::ffi::OsStr>) -> Command {
+pub fn unprivileged(program: impl AsRef<std::ffi::OsStr>) -> Command {
     if !is_root() {
         return Command::new(program);
     }
@@ -211,8 +248,12 @@ fn unprivileged(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// The newest of Debian's versions.
-fn bin() -> PathBuf {
+/// Where PostgreSQL's programs are, of the newest of Debian's versions.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn bin() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
