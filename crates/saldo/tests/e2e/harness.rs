@@ -8,14 +8,17 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use test_postgres::{Cluster, Database};
 
-/// `saldo` with these arguments, and nothing from the environment that would change them.
+/// `saldo` with these arguments, and nothing from the environment that would change them but that it may use the tests'
+/// database, which does not sync.
 pub(crate) fn saldo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_saldo"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SALDO_")) {
         command.env_remove(name);
     }
-    command.args(arguments);
+    command.env("SALDO_UNSAFE_DATABASE", "1").args(arguments);
     command
 }
 
@@ -131,6 +134,77 @@ impl Drop for Server {
     }
 }
 
+/// A place for one store, and for a test's files. They go with it.
+pub(crate) struct Home {
+    folder: TempDir,
+    /// Where the store is, when not in the folder.
+    database: Option<Database>,
+}
+
+impl Home {
+    /// With the store in a folder.
+    pub(crate) fn in_a_folder() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            database: None,
+        }
+    }
+
+    /// With the store in a database of its own.
+    pub(crate) fn in_a_database() -> Self {
+        Self {
+            database: Some(Cluster::shared().empty()),
+            ..Self::in_a_folder()
+        }
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What `--store` takes.
+    pub(crate) fn store(&self) -> String {
+        match &self.database {
+            Some(database) => database.url(),
+            None => text(&self.path().join("store")),
+        }
+    }
+
+    /// Whether something of a store is there.
+    pub(crate) fn has_store(&self) -> bool {
+        match &self.database {
+            Some(database) => {
+                let found = database.try_sql("select 1 from pg_namespace where nspname = 'saldo'");
+                !found.expect("the database answers").is_empty()
+            }
+            None => self.path().join("store").exists(),
+        }
+    }
+
+    /// Starts a sandbox; the store may have one.
+    pub(crate) fn sandbox(&self) -> Sandbox {
+        Sandbox::on(&self.store(), self.path())
+    }
+
+    /// Checks that all of a store in a folder is well; `saldo verify` does not check databases.
+    pub(crate) fn verify(&self) {
+        if self.database.is_some() {
+            return;
+        }
+        let verified = run(&["verify", "--store", &self.store()]);
+        assert!(
+            verified.status.success() && said(&verified).starts_with("OK"),
+            "{}",
+            said(&verified)
+        );
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("a path of text").to_owned()
+}
+
 /// A sandbox that runs, with its card.
 pub(crate) struct Sandbox {
     pub(crate) server: Server,
@@ -140,12 +214,13 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// Starts a sandbox in a folder, which may have one.
     pub(crate) fn start(folder: &Path) -> Self {
-        let (store, card) = (folder.join("store"), folder.join("card.json"));
-        let path = |path: &Path| path.to_str().expect("a path of text").to_owned();
-        let server = Server::start(
-            &["sandbox", "--store", &path(&store), "--card", &path(&card)],
-            folder,
-        );
+        Self::on(&text(&folder.join("store")), folder)
+    }
+
+    /// Starts a sandbox on a store, which may have one; its files are in a folder.
+    pub(crate) fn on(store: &str, folder: &Path) -> Self {
+        let card = folder.join("card.json");
+        let server = Server::start(&["sandbox", "--store", store, "--card", &text(&card)], folder);
         let card = std::fs::read(&card).expect("the card is there when the server is ready");
         let card: Value = serde_json::from_slice(&card).expect("the card is JSON");
         assert_eq!(card["baseUrl"], server.url.as_str());

@@ -1,10 +1,13 @@
 //! The binary from outside: started as a user starts it, asked over HTTP, killed, started again.
+//!
+//! What every store must do is in `every_store`, and runs once for each of them.
 
-mod drift;
-mod endpoints;
+#![allow(
+    clippy::duplicate_mod,
+    reason = "the same tests, each time on the store of the module around them"
+)]
+
 mod harness;
-mod kills;
-mod lifecycle;
-mod limits;
-mod stop;
+mod journal;
+mod postgres;
 mod verify;

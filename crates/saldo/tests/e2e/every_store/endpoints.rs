@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use serde_json::Value;
-use tempfile::tempdir;
 
-use crate::harness::{Client, Sandbox, settled};
+use super::home;
+use crate::harness::{Client, settled};
 
 /// Pastes a line into a shell.
 fn paste(line: &str) -> Value {
@@ -43,8 +43,8 @@ fn minor(decimal: &Value) -> i128 {
 
 #[test]
 fn every_line_on_the_screen_works_and_one_posting_moves_all() {
-    let folder = tempdir().expect("a folder");
-    let mut sandbox = Sandbox::start(folder.path());
+    let home = home();
+    let mut sandbox = home.sandbox();
     let lines = sandbox.server.lines("curl ", 7);
     let (vendors, native) = lines.split_at(5);
     let before: Vec<_> = vendors.iter().map(|line| paste(line)).collect();
@@ -100,8 +100,8 @@ fn every_line_on_the_screen_works_and_one_posting_moves_all() {
 
 #[test]
 fn the_card_names_what_its_endpoints_take() {
-    let folder = tempdir().expect("a folder");
-    let sandbox = Sandbox::start(folder.path());
+    let home = home();
+    let sandbox = home.sandbox();
     let anybody = Client::to(&sandbox.server.url);
     assert_eq!(anybody.get("/healthz", &[]).status, 200);
 

@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
-use tempfile::tempdir;
 
-use crate::harness::Sandbox;
+use super::home;
 
 const MOVERS: u64 = 8;
 const LOOKS: usize = 1_000;
@@ -21,8 +20,8 @@ impl Drop for Stop<'_> {
 
 #[test]
 fn a_total_never_drifts_while_eight_clients_move_money() {
-    let folder = tempdir().expect("a folder");
-    let sandbox = Sandbox::start(folder.path());
+    let home = home();
+    let sandbox = home.sandbox();
     let reader = sandbox.conduit();
     let look = || reader.get("/clients/accounts", &[]).json(200);
     let first = look();

@@ -2,13 +2,12 @@
 //! sends a command again learns what became of it.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 
 use serde_json::{Value, json};
-use tempfile::tempdir;
 
-use crate::harness::{Client, Random, Sandbox, run, said, setting, settled, transaction};
+use super::{KILLS, home};
+use crate::harness::{Client, Random, Sandbox, setting, settled, transaction};
 
 /// Nothing else in the sandbox is counted in it.
 const ASSET: &str = "CAD";
@@ -150,15 +149,6 @@ fn load_and_kill(sandbox: Sandbox, random: &mut Random, acknowledgements: u64) -
     })
 }
 
-fn verify(store: &Path) {
-    let verified = run(&["verify", "--store", store.to_str().expect("text")]);
-    assert!(
-        verified.status.success() && said(&verified).starts_with("OK"),
-        "{}",
-        said(&verified)
-    );
-}
-
 /// Checks what the kill left, and sends everything again; answers with what all of it adds up to.
 fn check(sandbox: &Sandbox, sent: &[Sent]) -> i128 {
     let native = sandbox.native();
@@ -178,17 +168,16 @@ fn check(sandbox: &Sandbox, sent: &[Sent]) -> i128 {
 
 #[test]
 fn killed_under_load_nothing_acknowledged_is_lost_and_nothing_is_half_there() {
-    let (kills, seed) = (setting("SALDO_TEST_KILLS", 20), setting("SALDO_TEST_SEED", 1));
+    let (kills, seed) = (setting("SALDO_TEST_KILLS", KILLS), setting("SALDO_TEST_SEED", 1));
     println!("SALDO_TEST_SEED={seed}");
-    let folder = tempdir().expect("a folder");
-    let store = folder.path().join("store");
+    let home = home();
     let mut random = Random(seed);
     let (mut sum, mut unacknowledged) = (0, HashSet::new());
     for kill in 0..kills {
         let acknowledgements = 1 + random.below(120);
-        let sent = load_and_kill(Sandbox::start(folder.path()), &mut random, acknowledgements);
-        verify(&store);
-        let sandbox = Sandbox::start(folder.path());
+        let sent = load_and_kill(home.sandbox(), &mut random, acknowledgements);
+        home.verify();
+        let sandbox = home.sandbox();
         sum += check(&sandbox, &sent);
         assert_eq!(
             settled(&sandbox.native(), &sandbox.on_card("/accounts/main"), ASSET),

@@ -2,13 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
-use tempfile::tempdir;
 
-use crate::harness::{Sandbox, saldo, transaction};
+use super::home;
+use crate::harness::{Home, Sandbox, saldo, transaction};
 
 const ID: &str = "0199aaaa-0000-7000-8000-000000000003";
 
@@ -55,8 +54,8 @@ impl InFlight {
 
 #[test]
 fn a_request_in_flight_is_finished_before_the_server_stops() {
-    let folder = tempdir().expect("a folder");
-    let sandbox = Sandbox::start(folder.path());
+    let home = home();
+    let sandbox = home.sandbox();
     let request = InFlight::begin(&sandbox);
     sandbox.server.signal(Signal::TERM);
     // Nobody new is let in.
@@ -66,22 +65,22 @@ fn a_request_in_flight_is_finished_before_the_server_stops() {
     let (status, _) = sandbox.server.wait();
     assert_eq!(status.code(), Some(0));
 
-    let again = Sandbox::start(folder.path());
+    let again = home.sandbox();
     let found = again.native().get(&format!("/api/v1/transactions/{ID}"), &[]);
     assert_eq!(found.json(200)["id"], ID);
 }
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    let folder = tempdir().expect("a folder");
-    let sandbox = Sandbox::start(folder.path());
+    let home = home();
+    let sandbox = home.sandbox();
     let request = InFlight::begin(&sandbox);
     sandbox.server.signal(Signal::TERM);
     sandbox.server.signal(Signal::INT);
     let (status, _) = sandbox.server.wait();
     assert!(matches!(status.code(), Some(130 | 143)), "{status}");
     drop(request);
-    let again = Sandbox::start(folder.path());
+    let again = home.sandbox();
     assert_eq!(
         again
             .native()
@@ -91,21 +90,14 @@ fn a_second_signal_ends_at_once() {
     );
 }
 
-/// Starts a sandbox and kills it a moment after its folder is there: later by what `pauses` other processes take.
-fn kill_in_the_making(folder: &Path, pauses: usize) {
-    let store = folder.join("store");
-    let mut child = saldo(&[
-        "sandbox",
-        "--listen",
-        "127.0.0.1:0",
-        "--store",
-        store.to_str().expect("text"),
-    ])
-    .stdout(Stdio::null())
-    .stderr(Stdio::null())
-    .spawn()
-    .expect("the binary starts");
-    while !store.exists() {
+/// Starts a sandbox and kills it a moment after its store is there: later by what `pauses` other processes take.
+fn kill_in_the_making(home: &Home, pauses: usize) {
+    let mut child = saldo(&["sandbox", "--listen", "127.0.0.1:0", "--store", &home.store()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    while !home.has_store() {
         std::thread::yield_now();
     }
     for _ in 0..pauses {
@@ -118,9 +110,9 @@ fn kill_in_the_making(folder: &Path, pauses: usize) {
 #[test]
 fn a_making_that_was_killed_goes_on() {
     for pauses in 0..6 {
-        let folder = tempdir().expect("a folder");
-        kill_in_the_making(folder.path(), pauses);
-        let sandbox = Sandbox::start(folder.path());
+        let home = home();
+        kill_in_the_making(&home, pauses);
+        let sandbox = home.sandbox();
         let clients = sandbox.conduit().get("/clients/accounts", &[]).json(200);
         assert_eq!(
             clients["data"].as_array().map(Vec::len),

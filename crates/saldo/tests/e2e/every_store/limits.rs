@@ -4,14 +4,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::json;
-use tempfile::tempdir;
 
+use super::home;
 use crate::harness::{Client, Sandbox};
 
 #[test]
 fn large_bodies_are_refused_in_the_words_of_the_path() {
-    let folder = tempdir().expect("a folder");
-    let sandbox = Sandbox::start(folder.path());
+    let home = home();
+    let sandbox = home.sandbox();
     let native = sandbox.native();
     let two_mebibytes = json!({"reference": "x".repeat(2 << 20), "postings": [], "transactions": []});
     let refused = native.post("/api/v1/transactions", &two_mebibytes);
@@ -50,8 +50,8 @@ fn raw(sandbox: &Sandbox, request: &str) -> String {
 /// As `nc -N` does: everything is sent, and the way there is closed, before the answer comes.
 #[test]
 fn who_has_sent_everything_and_closes_is_answered() {
-    let folder = tempdir().expect("a folder");
-    let sandbox = Sandbox::start(folder.path());
+    let home = home();
+    let sandbox = home.sandbox();
     let amount = |from: &str, to: &str| json!({"from": sandbox.on_card(from), "to": sandbox.on_card(to), "asset": "USD", "amount": "1"});
     let body = json!({"postings": [amount("/accounts/external", "/accounts/main")]}).to_string();
     let request = format!(
@@ -72,8 +72,8 @@ fn who_has_sent_everything_and_closes_is_answered() {
 
 #[test]
 fn heads_have_a_limit_above_eight_kibibytes_each() {
-    let folder = tempdir().expect("a folder");
-    let sandbox = Sandbox::start(folder.path());
+    let home = home();
+    let sandbox = home.sandbox();
     let get = |path: &str, header: &str| {
         raw(
             &sandbox,

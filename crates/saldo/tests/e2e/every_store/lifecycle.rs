@@ -1,20 +1,14 @@
 //! Making stores, starting and stopping on them, and what is refused.
 
-use std::path::Path;
-
 use serde_json::json;
-use tempfile::tempdir;
 
-use crate::harness::{Client, Sandbox, Server, run, said, settled, transaction};
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path of text")
-}
+use super::home;
+use crate::harness::{Client, Server, run, said, settled, transaction};
 
 #[test]
 fn a_sandbox_keeps_its_world_and_mints_fresh_keys() {
-    let folder = tempdir().expect("a folder");
-    let first = Sandbox::start(folder.path());
+    let home = home();
+    let first = home.sandbox();
     let (external, main) = (
         first.on_card("/accounts/external"),
         first.on_card("/accounts/main"),
@@ -27,7 +21,7 @@ fn a_sandbox_keeps_its_world_and_mints_fresh_keys() {
     let (status, _) = first.server.stop();
     assert_eq!(status.code(), Some(0));
 
-    let second = Sandbox::start(folder.path());
+    let second = home.sandbox();
     for kept in [
         "/conduit/customerId",
         "/magicline/customerId",
@@ -52,51 +46,30 @@ fn a_sandbox_keeps_its_world_and_mints_fresh_keys() {
 }
 
 #[test]
-fn one_process_at_a_time() {
-    let folder = tempdir().expect("a folder");
-    let sandbox = Sandbox::start(folder.path());
-    let store = folder.path().join("store");
-    for command in [
-        vec!["sandbox", "--listen", "127.0.0.1:0", "--store", text(&store)],
-        vec!["serve", "--listen", "127.0.0.1:0", "--store", text(&store)],
-        vec!["verify", "--store", text(&store)],
-    ] {
-        let refused = run(&command);
-        assert!(!refused.status.success());
-        let said = said(&refused);
-        assert!(
-            said.contains("has this store open") && said.contains(text(&store)),
-            "{said}"
-        );
-    }
-    assert_eq!(sandbox.conduit().get("/clients/accounts", &[]).status, 200);
-}
-
-#[test]
 fn a_store_is_made_once_and_serves() {
-    let folder = tempdir().expect("a folder");
-    let store = folder.path().join("store");
-    let serve = ["serve", "--store", text(&store)];
+    let home = home();
+    let store = home.store();
+    let serve = ["serve", "--store", &store];
     let missing = said(&run(&serve));
     assert!(missing.contains("saldo init --store"), "{missing}");
 
-    let made = run(&["init", "--store", text(&store), "--rlusd-exponent", "2"]);
+    let made = run(&["init", "--store", &store, "--rlusd-exponent", "2"]);
     assert!(made.status.success(), "{}", said(&made));
     let token = String::from_utf8(made.stdout).expect("text").trim().to_owned();
-    let again = run(&["init", "--store", text(&store)]);
+    let again = run(&["init", "--store", &store]);
     assert!(
         !again.status.success() && said(&again).contains("already"),
         "{}",
         said(&again)
     );
-    let sandbox = run(&["sandbox", "--listen", "127.0.0.1:0", "--store", text(&store)]);
+    let sandbox = run(&["sandbox", "--listen", "127.0.0.1:0", "--store", &store]);
     assert!(
         !sandbox.status.success() && said(&sandbox).contains("not a sandbox"),
         "{}",
         said(&sandbox)
     );
 
-    let server = Server::start(&serve, folder.path());
+    let server = Server::start(&serve, home.path());
     let operator = Client::to(&server.url).bearing(&token);
     let client = operator
         .post("/api/v1/clients", &json!({"legalName": "Tidewater Ltd"}))
@@ -126,21 +99,21 @@ fn a_store_is_made_once_and_serves() {
     let (status, log) = server.stop();
     assert_eq!(status.code(), Some(0), "{log}");
 
-    let server = Server::start(&serve, folder.path());
+    let server = Server::start(&serve, home.path());
     let own = Client::to(&server.url).bearing(key["token"].as_str().expect("a token"));
     assert_eq!(settled(&own, &main, "RLUSD@xrpl"), 101);
 }
 
 #[test]
 fn a_production_server_on_a_sandbox_says_so() {
-    let folder = tempdir().expect("a folder");
-    let sandbox = Sandbox::start(folder.path());
+    let home = home();
+    let sandbox = home.sandbox();
     let (pair, customer) = (sandbox.conduit(), sandbox.on_card("/conduit/customerId"));
     let (status, _) = sandbox.server.stop();
     assert_eq!(status.code(), Some(0));
     drop(pair);
-    let store = folder.path().join("store");
-    let server = Server::start(&["serve", "--store", text(&store)], folder.path());
+    let store = home.store();
+    let server = Server::start(&["serve", "--store", &store], home.path());
     let answer = Client::to(&server.url).get(&format!("/customers/{customer}/account"), &[]);
     assert_eq!(answer.status, 401);
     let (status, log) = server.stop();
@@ -149,37 +122,17 @@ fn a_production_server_on_a_sandbox_says_so() {
 }
 
 #[test]
-fn what_is_no_store_is_left_alone() {
-    let folder = tempdir().expect("a folder");
-    let mine = folder.path().join("thesis.txt");
-    std::fs::write(&mine, "dear diary").expect("a file");
-    for command in ["init", "sandbox"] {
-        let refused = run(&[command, "--store", text(folder.path())]);
-        assert!(
-            !refused.status.success() && said(&refused).contains("other things"),
-            "{}",
-            said(&refused)
-        );
-    }
-    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 1);
-    let nobody = "postgres://me:hush@127.0.0.1:1/saldo";
-    let postgres = said(&run(&["serve", "--store", nobody]));
-    assert!(postgres.contains("the database can't be used"), "{postgres}");
-    assert!(!postgres.contains("hush"), "{postgres}");
-}
-
-#[test]
 fn a_taken_port_is_named() {
-    let folder = tempdir().expect("a folder");
+    let home = home();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    let store = folder.path().join("store");
-    let refused = run(&["sandbox", "--listen", &address, "--store", text(&store)]);
+    let store = home.store();
+    let refused = run(&["sandbox", "--listen", &address, "--store", &store]);
     assert!(!refused.status.success());
     assert!(
         said(&refused).contains(&address) && said(&refused).contains("--listen"),
         "{}",
         said(&refused)
     );
-    assert!(!store.exists());
+    assert!(!home.has_store());
 }

@@ -1,0 +1,10 @@
+//! What every store must do; the module around says on which one.
+
+mod drift;
+mod endpoints;
+mod kills;
+mod lifecycle;
+mod limits;
+mod stop;
+
+use super::{KILLS, home};
