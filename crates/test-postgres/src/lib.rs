@@ -37,7 +37,7 @@ pub struct Cluster {
     folder: PathBuf,
     /// Its standard input is the pipe.
     _guard: Child,
-    made: AtomicUsize,
+    count: AtomicUsize,
     /// Databases that are not needed any more.
     dropped: Mutex<Vec<String>>,
     template: tokio::sync::OnceCell<()>,
@@ -101,7 +101,7 @@ impl Cluster {
         Arc::new(Self {
             folder,
             _guard: guard,
-            made: AtomicUsize::new(0),
+            count: AtomicUsize::new(0),
             dropped: Mutex::default(),
             template: tokio::sync::OnceCell::new(),
         })
@@ -123,12 +123,7 @@ impl Cluster {
     /// A database with nothing in it.
     #[must_use]
     pub fn empty(self: &Arc<Self>) -> Database {
-        let name = self.next_name();
-        self.admin(&format!("create database {name}"));
-        Database {
-            cluster: Arc::clone(self),
-            name,
-        }
+        self.make("")
     }
 
     /// A database copied from a template, which `make` makes something in when it is first asked for.
@@ -138,19 +133,23 @@ impl Cluster {
             make(self.url("template_of_tests")).await;
         };
         self.template.get_or_init(template).await;
+        let cluster = Arc::clone(self);
+        // Elsewhere, since what `make` left on this thread must be able to end: a template has no visitors.
+        let copied = tokio::task::spawn_blocking(move || cluster.make("template template_of_tests"));
+        copied.await.expect("it is copied")
+    }
+
+    /// Makes a database, where those were that are not needed any more.
+    fn make(self: &Arc<Self>, how: &str) -> Database {
         for name in std::mem::take(&mut *self.dropped.lock().expect("nobody failed here")) {
             self.admin(&format!("drop database {name} with (force)"));
         }
-        let name = self.next_name();
-        self.admin(&format!("create database {name} template template_of_tests"));
+        let name = format!("test_{}", self.count.fetch_add(1, Ordering::Relaxed));
+        self.admin(&format!("create database {name} {how}"));
         Database {
             cluster: Arc::clone(self),
             name,
         }
-    }
-
-    fn next_name(&self) -> String {
-        format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Runs a command of an administrator; again, while PostgreSQL starts and others are at the template.

@@ -2,7 +2,7 @@
 //!
 //! What every store must do is in `every_store`, and runs once for each of them.
 
-#![allow(
+#![expect(
     clippy::duplicate_mod,
     reason = "the same tests, each time on the store of the module around them"
 )]

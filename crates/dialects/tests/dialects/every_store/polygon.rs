@@ -1,14 +1,10 @@
 //! Polygon's endpoints, from request to answer.
 
-#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
-
-mod world;
-
+use super::world::{Answer, World};
 use dialects::spelling::typeid;
 use ledger::{AccountId, CustomerId, Owner, Purpose, Scopes};
 use serde_json::Value;
 use service::{CreateKey, Credentials, Idempotency};
-use world::{Answer, World};
 
 const MAX: u128 = i128::MAX as u128;
 const MINUTE: i64 = 60_000_000;

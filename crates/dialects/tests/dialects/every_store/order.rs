@@ -1,13 +1,11 @@
 //! What all wire formats share: paths, prefixes, switches, the operator in a book, sizes.
 
-mod world;
-
+use super::world::World;
 use dialects::spelling::{Prefix, ksuid, uuid};
 use dialects::{Body, Config, Method, Request, Router};
 use ledger::{Owner, Purpose, Scopes};
 use proptest::prelude::*;
 use service::{Caller, CreateKey, Idempotency};
-use world::World;
 
 #[tokio::test]
 async fn a_path_that_nobody_has() {

@@ -8,7 +8,7 @@ use ledger::{AccountId, Owner, Purpose};
 use serde_json::{Value, json};
 use service::Credentials;
 
-use crate::world::{Answer, World};
+use super::super::world::{Answer, World};
 
 pub(crate) struct Api {
     pub(crate) world: World,

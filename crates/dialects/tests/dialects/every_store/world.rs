@@ -1,12 +1,6 @@
-//! A server without sockets, on the reference model: requests go through the same checks and wire formats as real ones.
+//! A server without sockets: requests go through the same checks and wire formats as real ones.
 
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    unreachable_pub,
-    reason = "every test file uses some of it, and a failure is a failed test"
-)]
-
+use std::any::Any;
 use std::sync::Arc;
 
 use dialects::{Body, Config, Method, Request, Router};
@@ -18,39 +12,41 @@ use service::{
     Caller, Clock, CreateAccount, CreateClient, CreateCustomer, CreateKey, Credentials, Idempotency,
     PostTransaction, Service, TransactionDone,
 };
-use store::model::Model;
+
+use super::open;
 
 /// 2026-11-20T10:39:00Z.
-pub const START: Micros = Micros(1_795_171_140_000_000);
+pub(crate) const START: Micros = Micros(1_795_171_140_000_000);
 
-pub struct World {
-    pub service: Arc<Service>,
-    pub router: Router,
-    pub clock: Clock,
-    pub root: ClientId,
+pub(crate) struct World {
+    pub(crate) service: Arc<Service>,
+    pub(crate) router: Router,
+    pub(crate) clock: Clock,
+    pub(crate) root: ClientId,
     /// The root's caller and key, with every scope.
-    pub caller: Caller,
-    pub key: Credentials,
-    pub external: AccountId,
+    pub(crate) caller: Caller,
+    pub(crate) key: Credentials,
+    pub(crate) external: AccountId,
+    _place: Box<dyn Any>,
 }
 
 /// An answer with its body as text.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(other, _)| other == name);
         found.map(|(_, value)| value.as_str())
     }
 
     /// Checks status and body at once, so that a failure shows both.
     #[track_caller]
-    pub fn is(&self, status: u16, body: &str) -> &Self {
+    pub(crate) fn is(&self, status: u16, body: &str) -> &Self {
         assert_eq!(
             (self.status, self.body.as_str()),
             (status, body),
@@ -62,16 +58,15 @@ impl Answer {
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with("").await
     }
 
     /// With this configuration.
-    pub async fn with(config: &str) -> Self {
+    pub(crate) async fn with(config: &str) -> Self {
         let config = Config::from_toml(config).unwrap();
         let clock = Clock::manual(START);
-        let time = clock.clone();
-        let store = Arc::new(Model::new(move || time.now()));
+        let (store, place) = open(clock.clone()).await;
         let service = Arc::new(Service::new(store, config.service.clone(), clock.clone()));
         service.initialise(6).await.unwrap();
         let router = Router::new(config);
@@ -87,12 +82,19 @@ impl World {
             caller,
             key,
             external: AccountId(0),
+            _place: place,
         };
         world.external = world.account(Owner::Client(root), Purpose::External, None).await;
         world
     }
 
-    pub async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (target, None),
@@ -127,26 +129,26 @@ impl World {
         answer
     }
 
-    pub async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
         self.ask("GET", target, headers, "").await
     }
 
-    pub async fn subsidiary(&self, name: &str) -> ClientId {
+    pub(crate) async fn subsidiary(&self, name: &str) -> ClientId {
         create_client(&self.service, &self.caller, None, name).await
     }
 
     /// Another root client with its own book, and a key for it with every scope.
-    pub async fn stranger(&self) -> Credentials {
+    pub(crate) async fn stranger(&self) -> Credentials {
         let operator = Caller::server();
         let root = create_client(&self.service, &operator, None, "Stranger").await;
         create_key(&self.service, &operator, root, service::auth::CLIENT_SCOPES).await
     }
 
-    pub async fn key(&self, client: ClientId, scopes: Scopes) -> Credentials {
+    pub(crate) async fn key(&self, client: ClientId, scopes: Scopes) -> Credentials {
         create_key(&self.service, &self.caller, client, scopes).await
     }
 
-    pub async fn revoke(&self, key: &Credentials) {
+    pub(crate) async fn revoke(&self, key: &Credentials) {
         let caller = self.service.authenticate_token(&key.token()).await.unwrap();
         let id = caller.key.unwrap().id;
         self.service
@@ -155,7 +157,7 @@ impl World {
             .unwrap();
     }
 
-    pub async fn customer(&self, name: &str, number: Option<i64>) -> CustomerId {
+    pub(crate) async fn customer(&self, name: &str, number: Option<i64>) -> CustomerId {
         let input = CreateCustomer {
             legal_name: name.to_owned(),
             number,
@@ -168,11 +170,11 @@ impl World {
         made.unwrap().value.id
     }
 
-    pub async fn account(&self, owner: Owner, purpose: Purpose, currency: Option<&str>) -> AccountId {
+    pub(crate) async fn account(&self, owner: Owner, purpose: Purpose, currency: Option<&str>) -> AccountId {
         self.account_with(owner, purpose, currency, Vec::new()).await
     }
 
-    pub async fn account_with(
+    pub(crate) async fn account_with(
         &self,
         owner: Owner,
         purpose: Purpose,
@@ -195,17 +197,35 @@ impl World {
         made.unwrap().value.id
     }
 
-    pub async fn post(&self, from: AccountId, to: AccountId, name: &str, amount: u128) -> TransactionDone {
+    pub(crate) async fn post(
+        &self,
+        from: AccountId,
+        to: AccountId,
+        name: &str,
+        amount: u128,
+    ) -> TransactionDone {
         self.send(transaction(from, to, name, amount)).await
     }
 
-    pub async fn force(&self, from: AccountId, to: AccountId, name: &str, amount: u128) -> TransactionDone {
+    pub(crate) async fn force(
+        &self,
+        from: AccountId,
+        to: AccountId,
+        name: &str,
+        amount: u128,
+    ) -> TransactionDone {
         let mut input = transaction(from, to, name, amount);
         input.force = true;
         self.send(input).await
     }
 
-    pub async fn hold(&self, from: AccountId, to: AccountId, name: &str, amount: u128) -> TransactionId {
+    pub(crate) async fn hold(
+        &self,
+        from: AccountId,
+        to: AccountId,
+        name: &str,
+        amount: u128,
+    ) -> TransactionId {
         let mut input = transaction(from, to, name, amount);
         input.hold = Some(HoldTerms::default());
         self.send(input).await.booked().unwrap().id
@@ -219,7 +239,7 @@ impl World {
     }
 
     /// Puts a rate of this book: `1.0832` units of the quote for one of the base, as of the start.
-    pub async fn rate(&self, base: &str, quote: &str, rate: &str) {
+    pub(crate) async fn rate(&self, base: &str, quote: &str, rate: &str) {
         let scale = rate.split_once('.').map_or(0, |(_, places)| places.len());
         let rate = Rate {
             base: asset(base),
@@ -238,11 +258,11 @@ impl World {
     }
 }
 
-pub fn asset(name: &str) -> AssetName {
+pub(crate) fn asset(name: &str) -> AssetName {
     AssetName::parse(name).unwrap()
 }
 
-pub fn transaction(from: AccountId, to: AccountId, name: &str, amount: u128) -> PostTransaction {
+pub(crate) fn transaction(from: AccountId, to: AccountId, name: &str, amount: u128) -> PostTransaction {
     PostTransaction {
         id: None,
         postings: vec![Posting {

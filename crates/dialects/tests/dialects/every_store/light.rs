@@ -1,16 +1,12 @@
 //! Light's endpoint, from request to answer.
 
-#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
-
-mod world;
-
+use super::world::{Answer, START, World, asset};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dialects::spelling::uuid;
 use dialects::time;
 use ledger::{AccountChange, AccountId, AccountStatus, Owner, Purpose, Scopes};
 use service::Idempotency;
-use world::{Answer, START, World};
 
 const INT64: u128 = i64::MAX as u128;
 
@@ -316,7 +312,7 @@ async fn the_credit_limit_has_no_part_in_available() {
     let world = World::new().await;
     let customer = world.customer("On credit", None).await;
     let limit = ledger::LimitChange {
-        asset: world::asset("USD"),
+        asset: asset("USD"),
         credit: Some(ledger::CreditChange::Limit(ledger::Amount::new(500).unwrap())),
         max_balance: None,
     };

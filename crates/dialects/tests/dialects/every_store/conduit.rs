@@ -1,13 +1,9 @@
 //! Conduit's two endpoints, from request to answer.
 
-#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
-
-mod world;
-
+use super::world::{Answer, World};
 use dialects::spelling::{self, Prefix, ksuid};
 use ledger::{AccountId, ClientId, CustomerId, Owner, Purpose, Scopes};
 use service::Credentials;
-use world::{Answer, World};
 
 const MAX: u128 = i128::MAX as u128;
 

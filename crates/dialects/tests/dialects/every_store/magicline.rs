@@ -1,12 +1,8 @@
 //! Magicline's endpoint, from request to answer.
 
-#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
-
-mod world;
-
+use super::world::{Answer, World};
 use ledger::{AccountId, CustomerId, Owner, Purpose, Scopes};
 use service::{Credentials, Idempotency, SetDunning};
-use world::{Answer, World};
 
 const MAX: u128 = i128::MAX as u128;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::{Api, id, transfer};
+use super::api::{Api, id, transfer};
 
 #[tokio::test]
 async fn a_client_its_keys_and_their_end() {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use ledger::Purpose;
 
-use crate::api::{Api, Reply, id, posting, transfer};
+use super::api::{Api, Reply, id, posting, transfer};
 
 /// Every route that takes a body: the route, a body that it takes, and the fields that must be there. The faults are
 /// made from these.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::{Api, id, posting, transfer};
+use super::api::{Api, id, posting, transfer};
 
 #[tokio::test]
 async fn of_a_transaction() {

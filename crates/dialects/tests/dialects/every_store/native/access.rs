@@ -3,7 +3,7 @@
 use ledger::Scopes;
 use serde_json::{Value, json};
 
-use crate::api::{Api, id, posting, transfer};
+use super::api::{Api, id, posting, transfer};
 
 #[tokio::test]
 async fn without_credentials_that_work() {

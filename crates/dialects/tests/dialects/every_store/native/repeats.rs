@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::api::{Api, id, transfer};
+use super::api::{Api, id, transfer};
 
 #[tokio::test]
 async fn the_same_again_answers_as_the_first_time() {
