@@ -35,6 +35,7 @@ pub(crate) struct History {
     pub(crate) keys: Vec<Option<Uuid>>,
     pub(crate) ids: Vec<Option<Uuid>>,
     pub(crate) mentions: BTreeSet<(Uuid, i64)>,
+    /// Which balances each command touched, in order.
     pub(crate) entries: Vec<(AccountNo, AssetNo, Position)>,
     pub(crate) deviations: Vec<Deviation>,
     pub(crate) rates: Vec<(ledger::RateRow, i32)>,

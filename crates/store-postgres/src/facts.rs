@@ -45,16 +45,21 @@ fn home(book: BookNo, no: AssetNo) -> BookNo {
 }
 
 impl Facts {
-    pub(crate) fn keep_account(&self, book: BookNo, account: &Account) {
+    pub(crate) fn keep_accounts(&self, book: BookNo, all: &[Account]) {
+        if all.is_empty() {
+            return;
+        }
         let mut accounts = self.accounts.write();
         if accounts.len() >= ACCOUNTS {
             accounts.clear();
         }
-        let known = Known {
-            id: account.id,
-            client: account.client,
-        };
-        accounts.insert((book, account.no), known);
+        for account in all {
+            let known = Known {
+                id: account.id,
+                client: account.client,
+            };
+            accounts.insert((book, account.no), known);
+        }
     }
 
     /// The clients that accounts belong to.
@@ -154,9 +159,12 @@ impl Facts {
             .map(|(_, account)| account.0.cast_signed())
             .collect();
         let sql = "select row from saldo.accounts where book = $1 and no = any($2)";
-        for row in tx.query(sql, &[&book(*no), &numbers]).await? {
-            self.keep_account(*no, &unpack(row.get(0))?);
-        }
+        let found = tx.query(sql, &[&book(*no), &numbers]).await?;
+        let accounts: Vec<Account> = found
+            .iter()
+            .map(|row| unpack(row.get(0)))
+            .collect::<Result<_, _>>()?;
+        self.keep_accounts(*no, &accounts);
         Ok(())
     }
 

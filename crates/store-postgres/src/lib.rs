@@ -41,6 +41,7 @@ mod reads;
 mod rows;
 mod session;
 mod store_impl;
+mod tail;
 mod work;
 mod write;
 

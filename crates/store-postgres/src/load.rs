@@ -15,7 +15,8 @@ use crate::error::Failure;
 use crate::facts::Facts;
 use crate::rows::{self, Mention, balance_columns, get_balance, get_position, key_hash, unpack};
 use crate::session::Transaction;
-use crate::work::Work;
+use crate::tail::Tail;
+use crate::work::{Tails, Work};
 
 /// Rows to be loaded, by kind, each once.
 #[derive(Default)]
@@ -170,19 +171,27 @@ const FOUND: &str = "select c.position, c.record from unnest($2::uuid[]) k (key)
        (select position from saldo.mentions where book = $1 and hash = k.hash limit 1) m cross join lateral \
        (select position, record from saldo.commands where book = $1 and position = m.position limit 1) c";
 
-const ACCOUNTS: &str = "select a.row from unnest($2::uuid[]) k (id) cross join lateral \
-       (select row from saldo.accounts where book = $1 and id = k.id limit 1) a";
+/// The columns of a balance with its tail.
+macro_rules! tail_columns {
+    () => {
+        concat!(balance_columns!(), ", b.tail")
+    };
+}
+
+// An account comes once for each of its balances, or once without.
+const ACCOUNTS: &str = concat!(
+    "select ",
+    tail_columns!(),
+    ", a.row from unnest($2::uuid[]) k (id) cross join lateral \
+       (select no, row from saldo.accounts where book = $1 and id = k.id limit 1) a left join lateral \
+       (select * from saldo.balances where book = $1 and account = a.no offset 0) b on true"
+);
 
 const BALANCES: &str = concat!(
     "select ",
-    balance_columns!(),
-    " from unnest($2::uuid[]) k (id) cross join lateral \
-        (select no from saldo.accounts where book = $1 and id = k.id limit 1) a cross join lateral \
-        (select * from saldo.balances where book = $1 and account = a.no offset 0) b \
-      union all select ",
-    balance_columns!(),
-    " from unnest($3::int4[]) k (no) cross join lateral \
-        (select * from saldo.balances where book = $1 and account = k.no offset 0) b"
+    tail_columns!(),
+    " from unnest($2::int4[]) k (no) cross join lateral \
+       (select * from saldo.balances where book = $1 and account = k.no offset 0) b"
 );
 
 /// Asks unless there is nothing to ask for.
@@ -262,15 +271,8 @@ async fn fetch_money(
             ids,
             mentions
         ),
-        ask_if!(!wanted.accounts.is_empty(), tx, ACCOUNTS, book, wanted.accounts,),
-        ask_if!(
-            !wanted.accounts.is_empty() || !wanted.balances.is_empty(),
-            tx,
-            BALANCES,
-            book,
-            wanted.accounts,
-            wanted.balances,
-        ),
+        ask_if!(!wanted.accounts.is_empty(), tx, ACCOUNTS, book, wanted.accounts),
+        ask_if!(!wanted.balances.is_empty(), tx, BALANCES, book, wanted.balances),
         ask_if!(
             !holds.is_empty(),
             tx,
@@ -355,9 +357,8 @@ pub(crate) async fn put(
     let records = decode_found(tx, facts, &loaded.found).await?;
     let posted = with_reversals(tx, facts, work, &wanted.transactions, &records).await?;
     let no = work.book;
-    for row in &loaded.accounts {
-        facts.keep_account(no, &unpack(row.get(0))?);
-    }
+    let accounts = accounts_of(&loaded.accounts)?;
+    facts.keep_accounts(no, &accounts);
     let operator = work.state.book_mut(ledger::BookNo::OPERATOR);
     for name in &wanted.assets {
         if operator.assets.get(name).is_err() {
@@ -367,7 +368,8 @@ pub(crate) async fn put(
     let book = work.state.book_mut(no);
     put_records(book, &wanted, &records, posted);
     put_register(book, &wanted, &loaded)?;
-    put_accounts(book, &wanted, &loaded)?;
+    put_accounts(book, &wanted, accounts, &loaded)?;
+    put_balances(book, &mut work.tails, &wanted, &loaded)?;
     put_holds(book, &wanted, &loaded)
 }
 
@@ -490,20 +492,26 @@ fn put_register(book: &mut Book, wanted: &Wanted, loaded: &Loaded) -> Result<(),
     Ok(())
 }
 
-fn put_accounts(book: &mut Book, wanted: &Wanted, loaded: &Loaded) -> Result<(), Failure> {
+/// The column behind those of a balance.
+const ACCOUNT: usize = 9;
+
+/// Accounts, each once for each of its balances.
+fn accounts_of(found: &[Row]) -> Result<Vec<Account>, Failure> {
+    found.iter().map(|row| unpack(row.get(ACCOUNT))).collect()
+}
+
+fn put_accounts(
+    book: &mut Book,
+    wanted: &Wanted,
+    accounts: Vec<Account>,
+    loaded: &Loaded,
+) -> Result<(), Failure> {
     for id in &wanted.accounts {
         book.account_nos.put(ledger::AccountId(id.as_u128()), None);
     }
-    let mut with_balances: HashSet<_> = wanted
-        .balances
-        .iter()
-        .map(|no| AccountNo(no.cast_unsigned()))
-        .collect();
-    for row in &loaded.accounts {
-        let account: Account = unpack(row.get(0))?;
-        with_balances.insert(account.no);
-        put_account(book, account);
-    }
+    accounts
+        .into_iter()
+        .for_each(|account| put_account(book, account));
     for (owner, purpose) in &wanted.primaries {
         book.primaries.put((*owner, *purpose), None);
     }
@@ -515,16 +523,28 @@ fn put_accounts(book: &mut Book, wanted: &Wanted, loaded: &Loaded) -> Result<(),
         }
         put_account(book, account);
     }
-    with_balances.retain(|no| book.balances(*no).is_err());
-    for row in &loaded.balances {
+    Ok(())
+}
+
+fn put_balances(book: &mut Book, tails: &mut Tails, wanted: &Wanted, loaded: &Loaded) -> Result<(), Failure> {
+    let of_accounts = wanted.accounts.iter().filter_map(|id| {
+        let id = ledger::AccountId(id.as_u128());
+        book.account_nos.peek(&id).copied()
+    });
+    let by_number = wanted.balances.iter().map(|no| AccountNo(no.cast_unsigned()));
+    let mut missing: HashSet<_> = of_accounts.chain(by_number).collect();
+    missing.retain(|no| book.balances(*no).is_err());
+    let found = loaded.accounts.iter().chain(&loaded.balances);
+    for row in found.filter(|row| row.get::<_, Option<i32>>(0).is_some()) {
         let (no, asset, balance) = get_balance(row)?;
-        if with_balances.contains(&no)
+        if missing.contains(&no)
             && let Some(slot) = book.slots.get_mut(&no)
         {
             slot.put_balance(asset, balance);
+            tails.insert((no, asset), Tail::from_bytes(row.get(ACCOUNT - 1))?);
         }
     }
-    with_balances.iter().for_each(|no| book.mark_balances_loaded(*no));
+    missing.iter().for_each(|no| book.mark_balances_loaded(*no));
     Ok(())
 }
 

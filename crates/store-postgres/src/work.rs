@@ -1,17 +1,22 @@
 //! Deciding a batch on the rows that were loaded for it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ledger::{
-    BookNo, ClientId, Command, Completeness, Decision, Head, Micros, Position, Record, RowKey, State, apply,
-    decide, encode,
+    AccountNo, AssetNo, BookNo, ClientId, Command, Completeness, Decision, Head, Micros, Position, Record,
+    RowKey, State, apply, decide, encode,
 };
 use store::{Outcome, StoreError};
 
 use crate::facts::Operator;
+use crate::tail::Tail;
 
 /// How far ahead of the store's clock a stamp may be, in µs.
 const AHEAD: i64 = 5_000_000;
+
+/// The newest positions of balances.
+pub(crate) type Tails = HashMap<(AccountNo, AssetNo), Tail>;
 
 /// A book's head as it was locked.
 pub(crate) struct Locked {
@@ -24,6 +29,8 @@ pub(crate) struct Locked {
 pub(crate) struct Work {
     pub(crate) book: BookNo,
     pub(crate) state: State,
+    /// The newest positions of the balances that were loaded.
+    pub(crate) tails: Tails,
     /// Where the book stood when it was locked.
     pub(crate) before: Position,
     pub(crate) digest: [u8; 32],
@@ -44,6 +51,7 @@ impl Work {
         Self {
             book,
             state,
+            tails: HashMap::new(),
             before: Position(0),
             digest: [0; 32],
             records: Vec::new(),

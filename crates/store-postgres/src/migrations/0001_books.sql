@@ -20,7 +20,7 @@ create index heads_root on saldo.heads (root);
 insert into saldo.heads values (0, null, 0, 0, decode(repeat('00', 32), 'hex'), 0, 0, 0, 0, 0, 0, 0);
 
 -- One row per command: its canonical record. `id` is that of the one transaction it booked; `key` is the hash of its
--- key space and key, unless the key is that very id.
+-- key space and key, unless the key is that very id. Recorded times rise with positions, so a time is found by halving.
 create table saldo.commands (
     book int4 not null,
     position int8 not null,
@@ -32,7 +32,6 @@ create table saldo.commands (
 );
 create unique index commands_key on saldo.commands (book, key) where key is not null;
 create unique index commands_id on saldo.commands (book, id) where id is not null;
-create unique index commands_time on saldo.commands (book, recorded_at);
 
 -- What else a command is found by: hashes of references, foreign ids, reversed transactions, ids in a batch.
 create table saldo.mentions (
@@ -42,13 +41,15 @@ create table saldo.mentions (
     primary key (book, hash, position)
 );
 
--- Which commands touched a balance; the counters after each are in its record.
+-- Which commands touched a balance, 32 positions a row; the newest are the `tail` of the balance itself. The counters after
+-- each are in its record.
 create table saldo.entries (
     book int4 not null,
     account int4 not null,
     asset int4 not null,
-    position int8 not null,
-    primary key (book, account, asset, position)
+    first int8 not null,
+    positions bytea not null,
+    primary key (book, account, asset, first)
 );
 
 -- What counts for another time than it was recorded: a correction of the balance by recorded time.
@@ -74,6 +75,7 @@ create table saldo.balances (
     debits_pending numeric not null,
     credits_posted numeric not null,
     credits_pending numeric not null,
+    tail bytea not null,
     primary key (book, account, asset)
 ) with (fillfactor = 50);
 

@@ -1,6 +1,6 @@
 //! Balances as of then, and entries: an index leads to the record, and the record says what the counters were after it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ledger::{Account, AccountId, AccountNo, Amount, AssetNo, Counters, Entry, Micros, Position, Record};
@@ -8,11 +8,14 @@ use store::{AccountBalances, AsOf, AssetBalance, Cursor, Direction, EntryView, L
 use tokio::try_join;
 use tokio_postgres::Row;
 
-use super::lists::{Query, one_more};
+use super::lists::one_more;
 use super::money::Balances;
 use super::{Read, Reader, Seen, shared};
+use crate::error::corrupt;
 use crate::numeric::Wrapped;
 use crate::rows::{self, get_number};
+use crate::session::ask;
+use crate::tail::{CHUNK, positions};
 
 type Key = (AccountNo, AssetNo);
 
@@ -109,33 +112,107 @@ impl Reader<'_> {
         accounts: &[i32],
         as_of: AsOf,
     ) -> Read<HashMap<Key, Arc<Record>>> {
-        let by_position = "select b.account, b.asset, c.record from saldo.balances b cross join lateral ( \
-                select position from saldo.entries e \
-                where e.book = b.book and e.account = b.account and e.asset = b.asset and e.position <= $3 \
-                order by e.position desc limit 1 \
-            ) e join saldo.commands c on c.book = b.book and c.position = e.position \
-            where b.book = $1 and b.account = any($2)";
-        let position = match as_of.position {
+        let tails = "select account, asset, tail from saldo.balances where book = $1 and account = any($2)";
+        let chunks = "select b.account, b.asset, e.positions from saldo.balances b cross join lateral ( \
+                        select positions from saldo.entries where book = $1 and account = b.account \
+                        and asset = b.asset and first <= $3 order by first desc limit 1 \
+                      ) e where b.book = $1 and b.account = any($2)";
+        let then = match as_of.position {
             Some(position) => rows::position(position),
             None => self.position_at(seen, recorded_by(as_of)).await?,
         };
-        let accounts = accounts.to_vec();
-        let found = self
-            .tx
-            .query(by_position, &[&seen.book(), &accounts, &position])
+        let (book, accounts) = (seen.book(), accounts.to_vec());
+        let (chunks, tails) = try_join!(
+            ask!(self.tx, chunks, book, accounts, then),
+            ask!(self.tx, tails, book, accounts),
+        )?;
+        let mut last: HashMap<Key, i64> = HashMap::new();
+        // A tail is newer than any chunk.
+        for row in chunks.iter().chain(&tails) {
+            let by_then = positions(row.get(2))?
+                .into_iter()
+                .rfind(|position| *position <= then);
+            let key = (AccountNo(get_number(row, 0)), AssetNo(get_number(row, 1)));
+            last.extend(by_then.map(|position| (key, position)));
+        }
+        let wanted: BTreeSet<_> = last.values().copied().collect();
+        let found = self.records_at(seen, &wanted).await?;
+        let records = self
+            .facts
+            .decode(&self.tx, found.iter().map(|row| row.get::<_, &[u8]>(1)))
             .await?;
-        let bytes = found.iter().map(|row| row.get::<_, &[u8]>(2));
-        let records = self.facts.decode(&self.tx, bytes).await?;
-        let key = |row: &Row| (AccountNo(get_number(row, 0)), AssetNo(get_number(row, 1)));
-        Ok(found.iter().map(key).zip(records).collect())
+        let by_position: HashMap<_, _> = records
+            .into_iter()
+            .map(|record| (rows::position(record.position), record))
+            .collect();
+        let record = |(key, position)| Some((key, Arc::clone(by_position.get(&position)?)));
+        Ok(last.into_iter().filter_map(record).collect())
     }
 
-    /// The last position that was recorded at a time or before.
+    /// Positions and records, newest first.
+    async fn records_at(&self, seen: &Seen, positions: &BTreeSet<i64>) -> Read<Vec<Row>> {
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = "select c.position, c.record from unnest($2::int8[]) k (position) cross join lateral \
+                     (select position, record from saldo.commands where book = $1 and position = k.position limit 1) c \
+                   order by c.position desc";
+        let positions: Vec<_> = positions.iter().copied().collect();
+        self.tx.query(sql, &[&seen.book(), &positions]).await
+    }
+
+    /// The records that touched an account within some positions, newest first.
+    pub(super) async fn touching(
+        &self,
+        account: AccountNo,
+        seen: &Seen,
+        (first, last): (i64, i64),
+        limit: i64,
+    ) -> Read<Vec<Row>> {
+        let tails = "select tail from saldo.balances where book = $1 and account = $2";
+        let chunks = "select e.positions from saldo.balances b cross join lateral ( \
+                        select positions from saldo.entries where book = $1 and account = $2 \
+                        and asset = b.asset and first <= $3 order by first desc limit $4 \
+                      ) e where b.book = $1 and b.account = $2";
+        let (book, account) = (seen.book(), rows::account(account));
+        // The newest chunk may reach beyond the last position; all others are full.
+        let enough = limit.saturating_add(CHUNK as i64) / CHUNK as i64 + 1;
+        let (chunks, tails) = try_join!(
+            ask!(self.tx, chunks, book, account, last, enough),
+            ask!(self.tx, tails, book, account),
+        )?;
+        let mut wanted = BTreeSet::new();
+        for row in chunks.iter().chain(&tails) {
+            let within = |position: &i64| (first..=last).contains(position);
+            wanted.extend(positions(row.get(0))?.into_iter().filter(within));
+        }
+        while wanted.len() as i64 > limit {
+            wanted.pop_first();
+        }
+        self.records_at(seen, &wanted).await
+    }
+
+    /// The last position that was recorded at a time or before, found by halving: times rise with positions.
     async fn position_at(&self, seen: &Seen, time: Micros) -> Read<i64> {
-        let sql = "select position from saldo.commands where book = $1 and recorded_at <= $2 \
-                   order by recorded_at desc limit 1";
-        let found = self.tx.query(sql, &[&seen.book(), &time.0]).await?;
-        Ok(found.first().map_or(0, |row| row.get(0)))
+        let last = rows::position(seen.position);
+        if time == Micros::MAX {
+            return Ok(last);
+        }
+        let sql = "with recursive search (low, high) as ( \
+                     select 0::int8, $3::int8 + 1 \
+                     union all \
+                     select case when c.recorded_at <= $2 then c.position else s.low end, \
+                       case when c.recorded_at <= $2 then s.high else c.position end \
+                     from search s cross join lateral ( \
+                       select position, recorded_at from saldo.commands \
+                       where book = $1 and position = (s.low + s.high) / 2 limit 1 \
+                     ) c where s.high - s.low > 1 \
+                   ) select low from search where high - low = 1";
+        let found = self.tx.query(sql, &[&seen.book(), &time.0, &last]).await?;
+        let row = found
+            .first()
+            .ok_or_else(|| corrupt("the positions of a book have a gap"))?;
+        Ok(row.get(0))
     }
 
     /// By effective time: out with what was recorded by the earlier of the two times but counts for another, in with what
@@ -178,8 +255,8 @@ impl Reader<'_> {
         let last = page.after.map_or(i64::MAX, |after| after.position.cast_signed());
         // Each record has a line or more, but the one that the page begins in may have none left.
         let records = one_more(page).saturating_add(1);
-        let found = touching(account.no, &seen, (within.0, within.1.min(last)), records)
-            .ask(self)
+        let found = self
+            .touching(account.no, &seen, (within.0, within.1.min(last)), records)
             .await?;
         let records = self
             .facts
@@ -243,19 +320,6 @@ impl Reader<'_> {
         };
         Ok((first, last))
     }
-}
-
-/// The records that touched an account within some positions, newest first; each of its balances is walked by its index.
-pub(super) fn touching(account: AccountNo, seen: &Seen, (first, last): (i64, i64), limit: i64) -> Query {
-    Query::new("select c.position, c.record from (select distinct e.position from saldo.balances b cross join lateral (")
-        .with("select position from saldo.entries e where e.book = ?", seen.book())
-        .with(" and e.account = ?", rows::account(account))
-        .with(" and e.asset = b.asset and e.position >= ?", first)
-        .with(" and e.position <= ?", last)
-        .with(" order by e.position desc limit ?", limit)
-        .then(") e where b.book = $1 and b.account = $2 order by e.position desc limit $5) e")
-        .then(" join saldo.commands c on c.book = $1 and c.position = e.position")
-        .then(" order by c.position desc")
 }
 
 /// Which transaction of a record, which move of it, which side.

@@ -9,7 +9,6 @@ use tokio::try_join;
 use tokio_postgres::Row;
 
 use super::lists::{Query, one_more};
-use super::past::touching;
 use super::{Read, Reader, Seen, shared};
 use crate::load::reverse;
 use crate::rows::{self, Mention, get_position};
@@ -111,8 +110,8 @@ impl Reader<'_> {
         let chunk = one_more(page).max(CHUNK);
         let mut found: Vec<(Cursor, Place)> = Vec::new();
         while found.len() <= page.limit {
-            let some = records_of(&seen, filter, account, (first, last), chunk)
-                .ask(self)
+            let some = self
+                .records_of(&seen, filter, account, (first, last), chunk)
                 .await?;
             let records = self
                 .facts
@@ -142,6 +141,35 @@ impl Reader<'_> {
             next,
             position: seen.position,
         })
+    }
+
+    /// The records that may have what is asked for within some positions, newest first, by the narrowest index.
+    async fn records_of(
+        &self,
+        seen: &Seen,
+        filter: &TransactionFilter,
+        account: Option<AccountNo>,
+        (first, last): (i64, i64),
+        limit: i64,
+    ) -> Read<Vec<Row>> {
+        let reference = filter.reference.as_deref().map(Mention::Reference);
+        let mention = reference.or(filter.external_id.as_deref().map(Mention::ExternalId));
+        let query = match (mention, account) {
+            (Some(mention), _) => Query::new("select c.position, c.record from saldo.mentions m")
+                .then(" join saldo.commands c on c.book = m.book and c.position = m.position")
+                .with(" where m.book = ?", seen.book())
+                .with(" and m.hash = ?", mention.hash())
+                .with(" and m.position >= ?", first)
+                .with(" and m.position <= ?", last)
+                .with(" order by m.position desc limit ?", limit),
+            (None, Some(account)) => return self.touching(account, seen, (first, last), limit).await,
+            (None, None) => Query::new("select position, record from saldo.commands")
+                .with(" where book = ?", seen.book())
+                .with(" and position >= ?", first)
+                .with(" and position <= ?", last)
+                .with(" order by position desc limit ?", limit),
+        };
+        query.ask(self).await
     }
 
     pub(super) async fn holds(
@@ -240,33 +268,6 @@ fn is_wanted(record: &Record, nth: usize, filter: &TransactionFilter, account: O
             .as_deref()
             .is_none_or(|wanted| external_id == Some(wanted))
         && account.is_none_or(|no| accounts_of(record, nth).contains(&no))
-}
-
-/// The records that may have what is asked for within some positions, newest first, by the narrowest index.
-fn records_of(
-    seen: &Seen,
-    filter: &TransactionFilter,
-    account: Option<AccountNo>,
-    (first, last): (i64, i64),
-    limit: i64,
-) -> Query {
-    let reference = filter.reference.as_deref().map(Mention::Reference);
-    let mention = reference.or(filter.external_id.as_deref().map(Mention::ExternalId));
-    match (mention, account) {
-        (Some(mention), _) => Query::new("select c.position, c.record from saldo.mentions m")
-            .then(" join saldo.commands c on c.book = m.book and c.position = m.position")
-            .with(" where m.book = ?", seen.book())
-            .with(" and m.hash = ?", mention.hash())
-            .with(" and m.position >= ?", first)
-            .with(" and m.position <= ?", last)
-            .with(" order by m.position desc limit ?", limit),
-        (None, Some(account)) => touching(account, seen, (first, last), limit),
-        (None, None) => Query::new("select position, record from saldo.commands")
-            .with(" where book = ?", seen.book())
-            .with(" and position >= ?", first)
-            .with(" and position <= ?", last)
-            .with(" order by position desc limit ?", limit),
-    }
 }
 
 /// Holds behind a place, newest first.

@@ -52,8 +52,8 @@ pub(crate) async fn write(tx: &Transaction, work: &mut Work) -> Result<(), Failu
     }
     let no = rows::book(work.book);
     let mut writes = Writes { tx, all: Vec::new() };
-    money::add_history(&mut writes, no, history, canonical);
-    money::add_balances(&mut writes, no, &touched, book);
+    money::add_history(&mut writes, no, history, canonical, &mut work.tails);
+    money::add_balances(&mut writes, no, &touched, book, &work.tails);
     money::add_holds(&mut writes, no, &touched, book);
     register::add_register(&mut writes, no, &touched, book);
     register::add_books(&mut writes, &touched, &work.state);

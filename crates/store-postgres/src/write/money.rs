@@ -8,8 +8,15 @@ use super::{Writes, add};
 use crate::changes::{Deviation, History, Touched};
 use crate::numeric::Numeric;
 use crate::rows::{self, pack};
+use crate::work::Tails;
 
-pub(super) fn add_history(writes: &mut Writes<'_>, no: i32, history: History, canonical: Vec<Vec<u8>>) {
+pub(super) fn add_history(
+    writes: &mut Writes<'_>,
+    no: i32,
+    history: History,
+    canonical: Vec<Vec<u8>>,
+    tails: &mut Tails,
+) {
     add!(
         writes,
         "insert into saldo.commands (book, position, recorded_at, key, id, record) \
@@ -31,28 +38,37 @@ pub(super) fn add_history(writes: &mut Writes<'_>, no: i32, history: History, ca
             positions,
         );
     }
-    if !history.entries.is_empty() {
-        let column =
-            |number: fn(&(AccountNo, AssetNo, Position)) -> i32| history.entries.iter().map(number).collect();
-        let (accounts, assets): (Vec<i32>, Vec<i32>) =
-            (column(|e| rows::account(e.0)), column(|e| rows::asset(e.1)));
-        let positions: Vec<_> = history
-            .entries
-            .iter()
-            .map(|entry| rows::position(entry.2))
-            .collect();
-        add!(
-            writes,
-            "insert into saldo.entries (book, account, asset, position) \
-             select $1, * from unnest($2::int4[], $3::int4[], $4::int8[])",
-            no,
-            accounts,
-            assets,
-            positions,
-        );
-    }
+    add_entries(writes, no, &history.entries, tails);
     add_deviations(writes, no, &history.deviations);
     add_rates(writes, no, &history.rates);
+}
+
+/// Adds what was touched to the tails, and writes the chunks that came of it.
+fn add_entries(
+    writes: &mut Writes<'_>,
+    no: i32,
+    entries: &[(AccountNo, AssetNo, Position)],
+    tails: &mut Tails,
+) {
+    let chunks = entries.iter().filter_map(|(account, asset, position)| {
+        let tail = tails.entry((*account, *asset)).or_default();
+        let chunk = tail.push(rows::position(*position))?;
+        Some((*account, *asset, chunk))
+    });
+    let chunks: Vec<_> = chunks.collect();
+    if chunks.is_empty() {
+        return;
+    }
+    add!(
+        writes,
+        "insert into saldo.entries (book, account, asset, first, positions) \
+         select $1, * from unnest($2::int4[], $3::int4[], $4::int8[], $5::bytea[])",
+        no,
+        chunks.iter().map(|row| rows::account(row.0)).collect::<Vec<_>>(),
+        chunks.iter().map(|row| rows::asset(row.1)).collect::<Vec<_>>(),
+        chunks.iter().map(|row| row.2.first).collect::<Vec<_>>(),
+        chunks.into_iter().map(|row| row.2.bytes).collect::<Vec<_>>(),
+    );
 }
 
 fn add_deviations(writes: &mut Writes<'_>, no: i32, all: &[Deviation]) {
@@ -97,7 +113,7 @@ fn add_rates(writes: &mut Writes<'_>, no: i32, all: &[(ledger::RateRow, i32)]) {
     }
 }
 
-pub(super) fn add_balances(writes: &mut Writes<'_>, no: i32, touched: &Touched, book: &Book) {
+pub(super) fn add_balances(writes: &mut Writes<'_>, no: i32, touched: &Touched, book: &Book, tails: &Tails) {
     if touched.balances.is_empty() {
         return;
     }
@@ -117,12 +133,13 @@ pub(super) fn add_balances(writes: &mut Writes<'_>, no: i32, touched: &Touched, 
     add!(
         writes,
         "insert into saldo.balances (book, account, asset, last, last_at, \
-           debits_posted, debits_pending, credits_posted, credits_pending) \
+           debits_posted, debits_pending, credits_posted, credits_pending, tail) \
          select $1, * from unnest($2::int4[], $3::int4[], $4::int8[], $5::int8[], \
-           $6::numeric[], $7::numeric[], $8::numeric[], $9::numeric[]) \
+           $6::numeric[], $7::numeric[], $8::numeric[], $9::numeric[], $10::bytea[]) \
          on conflict (book, account, asset) do update set last = excluded.last, last_at = excluded.last_at, \
            debits_posted = excluded.debits_posted, debits_pending = excluded.debits_pending, \
-           credits_posted = excluded.credits_posted, credits_pending = excluded.credits_pending",
+           credits_posted = excluded.credits_posted, credits_pending = excluded.credits_pending, \
+           tail = excluded.tail",
         no,
         all.iter().map(|row| rows::account(row.0)).collect::<Vec<_>>(),
         all.iter().map(|row| rows::asset(row.1)).collect::<Vec<_>>(),
@@ -134,6 +151,9 @@ pub(super) fn add_balances(writes: &mut Writes<'_>, no: i32, touched: &Touched, 
         counter(|counters| counters.debits_pending),
         counter(|counters| counters.credits_posted),
         counter(|counters| counters.credits_pending),
+        all.iter()
+            .map(|row| tails[&(row.0, row.1)].bytes().to_vec())
+            .collect::<Vec<_>>(),
     );
 }
 
