@@ -416,6 +416,16 @@ impl Book {
         self.due_loaded.insert(no);
     }
 
+    /// Forgets a row that is loaded on demand: a key, a transaction, a hold.
+    pub fn forget(&mut self, row: RowKey) {
+        match row {
+            RowKey::Key(client, key) => self.keys.forget(&(client, key)),
+            RowKey::Transaction(id) => self.transactions.forget(&id),
+            RowKey::Hold(id) => self.holds.forget(&id),
+            _ => {}
+        }
+    }
+
     /// Puts a rate in its place in the history.
     pub fn put_rate(&mut self, row: RateRow) {
         let row = Arc::new(row);

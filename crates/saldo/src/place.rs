@@ -153,7 +153,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// The usual ones of a database. A reader of `SALDO_UNSAFE_DATABASE=1` has been told what it may cost.
-fn postgres_options() -> store_postgres::Options {
+pub(crate) fn postgres_options() -> store_postgres::Options {
     let clock = Clock::System;
     let mut options = store_postgres::Options::new(Arc::new(move || clock.now()));
     options.allow_unsafe = std::env::var_os("SALDO_UNSAFE_DATABASE").is_some_and(|value| value == "1");

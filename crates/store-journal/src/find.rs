@@ -196,17 +196,6 @@ impl Found {
     }
 }
 
-/// Forgets a row that was loaded for one command.
-pub(crate) fn forget_row(state: &mut State, book: BookNo, row: RowKey) {
-    let rows = state.book_mut(book);
-    match row {
-        RowKey::Key(client, key) => rows.keys.forget(&(client, key)),
-        RowKey::Transaction(id) => rows.transactions.forget(&id),
-        RowKey::Hold(id) => rows.holds.forget(&id),
-        _ => {}
-    }
-}
-
 /// A record and its links from its payload.
 pub(crate) fn read_payload(
     payload: &[u8],

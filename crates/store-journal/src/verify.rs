@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use ledger::{BookNo, Decision, Position, RULES, Record, Table, decide};
+use ledger::{BookNo, Position, Record, Table};
 use parking_lot::RwLock;
+use store::audit;
 
-use crate::find::{find_row, forget_row, read_payload};
+use crate::find::{find_row, read_payload};
 use crate::history::History;
 use crate::log::{Disk, KeyTable, Locator, LogError, LogReader};
 use crate::open::{OpenError, Opened, Options, open};
@@ -167,15 +168,9 @@ impl Check<'_> {
     fn record(&mut self, at: Locator, payload: &[u8]) -> Result<Arc<Record>, VerifyError> {
         let (record, links) = read_payload(payload, at, &self.tables.state, &self.hasher)
             .map_err(|error| self.wrong(at, None, error.to_string()))?;
+        self.check(at, &record)
+            .map_err(|what| self.wrong(at, Some(&record), what))?;
         let wrong = |what: &str| self.wrong(at, Some(&record), what.into());
-        let book = self
-            .tables
-            .state
-            .book(record.book)
-            .ok_or_else(|| wrong("there is no such book yet"))?;
-        if record.position != book.head.position.next() || record.recorded_at <= book.head.recorded_at {
-            return Err(wrong("its position or time does not follow those before it"));
-        }
         let (_, canonical) = split(payload).ok_or_else(|| wrong("its links are cut short"))?;
         let (chain, balances) = self.tables.links(&record);
         let repeats = self.hasher.repeats(&record);
@@ -195,26 +190,13 @@ impl Check<'_> {
                 return Err(wrong("the key table does not lead to it"));
             }
         }
-        if record.rules == RULES {
-            match self.decide_again(at, &record) {
-                Ok(again) if again == *record => {}
-                Ok(_) => {
-                    return Err(self.wrong(
-                        at,
-                        Some(&record),
-                        "deciding it again gives another outcome".into(),
-                    ));
-                }
-                Err(what) => return Err(self.wrong(at, Some(&record), what)),
-            }
-        }
         let digest = self.tables.next_digest(record.book, canonical);
         self.tables.take(&record, at, digest, |_| false);
         Ok(record)
     }
 
-    /// The record that the command gives on what came before.
-    fn decide_again(&mut self, at: Locator, record: &Record) -> Result<Record, String> {
+    /// Checks the record by those before it.
+    fn check(&mut self, at: Locator, record: &Record) -> Result<(), String> {
         let hasher = self.hasher;
         let history = History {
             published: self.published,
@@ -223,26 +205,11 @@ impl Check<'_> {
             reader: self.reader,
             end: at,
         };
-        let command = record.clone().into_command();
-        let mut loaded = Vec::new();
-        let outcome = loop {
-            match decide(&self.tables.state, &command) {
-                Decision::Decided(decided) => break Ok(decided.into_record(command)),
-                Decision::Need(rows) => {
-                    for row in rows {
-                        let found =
-                            find_row(&history, record.book, row).map_err(|error| error.to_string())?;
-                        found.put(&mut self.tables.state, record.book);
-                        loaded.push(row);
-                    }
-                }
-                other => break Err(format!("deciding it again gives {other:?}")),
-            }
-        };
-        for row in loaded {
-            forget_row(&mut self.tables.state, record.book, row);
-        }
-        outcome
+        audit::check(&mut self.tables.state, record, |state, row| {
+            let found = find_row(&history, record.book, row).map_err(|error| error.to_string())?;
+            found.put(state, record.book);
+            Ok(())
+        })
     }
 
     fn wrong(&self, at: Locator, record: Option<&Record>, what: String) -> VerifyError {

@@ -14,7 +14,7 @@ use store::gather::{Inbox, Reply, Submission};
 use store::{Outcome, StoreError};
 use tokio::sync::mpsc;
 
-use crate::find::{Source, corrupt, find_row, forget_row, read_payload};
+use crate::find::{Source, corrupt, find_row, read_payload};
 use crate::index::Hasher;
 use crate::log::frame::{FRAME_HEADER, RECORD_OVERHEAD};
 use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner};
@@ -341,7 +341,7 @@ impl Writer {
         let (book, loaded) = (command.book, self.state.loaded.len());
         let outcome = self.decide_loaded(open, command, now);
         for row in self.state.loaded.split_off(loaded) {
-            forget_row(&mut self.tables.state, book, row);
+            self.tables.state.book_mut(book).forget(row);
         }
         outcome
     }

@@ -129,8 +129,9 @@ impl History {
                 .extend(booked.iter().map(|booked| (Mention::Id(booked.id).hash(), at)));
         }
         let mut touched = BTreeSet::new();
+        let deviations = self.deviations.len();
         for (nth, booked) in booked.iter().enumerate() {
-            self.take_transaction(record, nth);
+            self.take_transaction(record, nth, deviations);
             for made in &booked.moves {
                 touched.extend([(made.from.no, made.asset.no), (made.to.no, made.asset.no)]);
             }
@@ -149,7 +150,8 @@ impl History {
         }
     }
 
-    fn take_transaction(&mut self, record: &Record, nth: usize) {
+    /// Takes a transaction of a record whose deviations are counted from `first`.
+    fn take_transaction(&mut self, record: &Record, nth: usize, first: usize) {
         let at = rows::position(record.position);
         let booked = &record.booked()[nth];
         if let Some(asked) = record.transaction(nth) {
@@ -171,7 +173,7 @@ impl History {
                 (made.from.no, -made.post.signed()),
                 (made.to.no, made.post.signed()),
             ] {
-                let index = i32::try_from(self.deviations.len()).expect("a batch is far smaller");
+                let index = i32::try_from(self.deviations.len() - first).expect("a record is far smaller");
                 self.deviations.push(Deviation {
                     account,
                     asset: made.asset.no,

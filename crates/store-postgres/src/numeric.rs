@@ -10,7 +10,7 @@ const BASE: u128 = 10_000;
 const NEGATIVE: u16 = 0x4000;
 
 /// A whole number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Numeric(pub(crate) i128);
 
 impl From<Amount> for Numeric {

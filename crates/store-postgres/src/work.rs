@@ -129,9 +129,7 @@ impl Work {
         let record = Arc::new(record);
         let mut canonical = Vec::new();
         encode(&record, &mut canonical);
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.digest).update(&canonical);
-        self.digest = hasher.finalize().into();
+        self.digest = store::audit::next_digest(&self.digest, &canonical);
         self.canonical.push(canonical);
         apply(&mut self.state, &record);
         self.records.push(Arc::clone(&record));

@@ -4,6 +4,7 @@
 //! snapshot of one book, and says at which position it was taken. Who reads is a [`Viewer`]: what it does not see is
 //! absent, never forbidden.
 
+pub mod audit;
 mod error;
 pub mod gather;
 #[cfg(feature = "suite")]

@@ -139,6 +139,16 @@ impl Cluster {
         copied.await.expect("it is copied")
     }
 
+    /// A copy of a database that nobody uses.
+    ///
+    /// # Panics
+    /// When PostgreSQL can't make one.
+    pub async fn copy_of(self: &Arc<Self>, database: &Database) -> Database {
+        let (cluster, how) = (Arc::clone(self), format!("template {}", database.name));
+        let copied = tokio::task::spawn_blocking(move || cluster.make(&how));
+        copied.await.expect("it is copied")
+    }
+
     /// Makes a database, where those were that are not needed any more.
     fn make(self: &Arc<Self>, how: &str) -> Database {
         for name in std::mem::take(&mut *self.dropped.lock().expect("nobody failed here")) {

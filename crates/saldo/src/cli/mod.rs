@@ -33,7 +33,7 @@ enum Command {
     Init(init::Init),
     /// Starts the server on a store that `saldo init` made
     Serve(serve::Serve),
-    /// Checks every byte of a store that no server has open: checksums, arithmetic, the chain of records
+    /// Checks a store to the last record and row: checksums, arithmetic, decisions, what was derived from them
     Verify(verify::Verify),
 }
 
@@ -81,7 +81,13 @@ pub(crate) fn run() -> ExitCode {
         }
         Command::Verify(verify) => {
             log("warn");
-            return verify.run();
+            return match in_runtime(async { Ok(verify.run().await) }) {
+                Ok(code) => code,
+                Err(failure) => {
+                    eprintln!("saldo: {failure}");
+                    ExitCode::from(2)
+                }
+            };
         }
     };
     match done {
@@ -103,7 +109,7 @@ fn log(level: &str) {
         .init();
 }
 
-fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use ledger::{BookNo, Position};
+use serde_json::{Value, json};
 use store_journal::log::LogError;
-use store_journal::{OpenError, Report, VerifyError};
 
-use crate::place::{Place, options};
+use crate::place::{Place, options, postgres_options};
 
 /// Checks a store.
 #[derive(clap::Args)]
@@ -24,25 +24,41 @@ pub(crate) struct Verify {
     json: bool,
 }
 
+/// What was found of a store that is well.
+struct Good {
+    /// What was read, in a line or two.
+    text: String,
+    /// The same for machines.
+    numbers: Value,
+    books: Vec<(BookNo, Position, [u8; 32])>,
+}
+
+/// Why a store is not known to be well.
+struct Bad {
+    damaged: bool,
+    error: String,
+}
+
 impl Verify {
-    pub(crate) fn run(self) -> ExitCode {
+    pub(crate) async fn run(self) -> ExitCode {
         let place = self.store.store;
-        let Place::Folder(folder) = &place else {
-            eprintln!("saldo: {place} was not checked: this version checks folders alone");
-            return ExitCode::from(2);
+        let checked = match &place {
+            Place::Folder(folder) => {
+                let (folder, place) = (folder.clone(), place.clone());
+                let checked = tokio::task::spawn_blocking(move || check_folder(&folder, &place)).await;
+                checked.unwrap_or_else(|error| {
+                    Err(Bad {
+                        damaged: false,
+                        error: error.to_string(),
+                    })
+                })
+            }
+            Place::Postgres(url) => check_database(url).await,
         };
-        let checked = check(folder, &place);
         match checked {
-            Ok(report) if self.json => println!("{}", as_json(&report)),
-            Ok(report) => print!("{}", as_text(&report)),
-            Err(error) => {
-                let damaged = !matches!(
-                    &error,
-                    VerifyError::Open(
-                        OpenError::NotFound(_) | OpenError::Log(LogError::Locked(_) | LogError::Disk(_))
-                    )
-                );
-                let error = error.to_string();
+            Ok(good) if self.json => println!("{}", as_json(good)),
+            Ok(good) => print!("{}", as_text(&good)),
+            Err(Bad { damaged, error }) => {
                 match (self.json, damaged) {
                     (true, _) => println!("{}", json!({"ok": false, "damaged": damaged, "error": error})),
                     (false, true) => println!("DAMAGED: {error}"),
@@ -55,64 +71,97 @@ impl Verify {
     }
 }
 
-fn check(folder: &Path, place: &Place) -> Result<Report, VerifyError> {
-    if !folder.is_dir() {
-        return Err(OpenError::NotFound(place.to_string()).into());
-    }
-    let disk = store_journal::folder(folder, false)?;
+/// A bar, where somebody looks at it.
+fn bar(template: &str) -> ProgressBar {
     let bar = match std::io::stderr().is_terminal() {
         true => ProgressBar::no_length(),
         false => ProgressBar::hidden(),
     };
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {eta}") {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
+    bar
+}
+
+fn check_folder(folder: &Path, place: &Place) -> Result<Good, Bad> {
+    use store_journal::{OpenError, Report, VerifyError};
+    let bad = |error: VerifyError| {
+        let unchecked = matches!(
+            &error,
+            VerifyError::Open(
+                OpenError::NotFound(_) | OpenError::Log(LogError::Locked(_) | LogError::Disk(_))
+            )
+        );
+        Bad {
+            damaged: !unchecked,
+            error: error.to_string(),
+        }
+    };
+    if !folder.is_dir() {
+        return Err(bad(OpenError::NotFound(place.to_string()).into()));
+    }
+    let disk = store_journal::folder(folder, false).map_err(|error| bad(error.into()))?;
+    let bar = bar("{wide_bar} {bytes}/{total_bytes} {eta}");
     let report = store_journal::verify(&disk, &options(), &place.to_string(), |progress| {
         bar.set_length(progress.total);
         bar.set_position(progress.bytes);
     });
     bar.finish_and_clear();
-    report
+    let Report {
+        frames,
+        records,
+        bytes,
+        books,
+        bytes_cut,
+    } = report.map_err(bad)?;
+    let mut text = format!("{records} records in {frames} frames, {bytes} bytes\n");
+    if bytes_cut > 0 {
+        text += &format!(
+            "{bytes_cut} bytes of an incomplete last write were put aside; nobody was told that it was done\n"
+        );
+    }
+    Ok(Good {
+        text,
+        numbers: json!({"frames": frames, "records": records, "bytes": bytes, "bytesCut": bytes_cut}),
+        books,
+    })
+}
+
+async fn check_database(url: &store_postgres::Url) -> Result<Good, Bad> {
+    let bar = bar("{wide_bar} {human_pos}/{human_len} records {eta}");
+    let report = store_postgres::verify(url, &postgres_options(), |progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.records);
+    })
+    .await;
+    bar.finish_and_clear();
+    let report = report.map_err(|error| Bad {
+        damaged: matches!(error, store_postgres::VerifyError::Wrong { .. }),
+        error: error.to_string(),
+    })?;
+    Ok(Good {
+        text: format!("{} records\n", report.records),
+        numbers: json!({"records": report.records}),
+        books: report.books,
+    })
 }
 
 fn hex(digest: &[u8; 32]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn as_text(report: &Report) -> String {
-    let Report {
-        frames,
-        records,
-        bytes,
-        books,
-        bytes_cut,
-    } = report;
-    let mut text = format!("OK: {records} records in {frames} frames, {bytes} bytes\n");
-    if *bytes_cut > 0 {
-        text += &format!(
-            "{bytes_cut} bytes of an incomplete last write were put aside; nobody was told that it was done\n"
-        );
-    }
-    text += &format!("{:>6} {:>12}  digest\n", "book", "position");
-    for (book, position, digest) in books {
+fn as_text(good: &Good) -> String {
+    let mut text = format!("OK: {}{:>6} {:>12}  digest\n", good.text, "book", "position");
+    for (book, position, digest) in &good.books {
         text += &format!("{:>6} {:>12}  {}\n", book.0, position.0, hex(digest));
     }
     text
 }
 
-fn as_json(report: &Report) -> serde_json::Value {
-    let Report {
-        frames,
-        records,
-        bytes,
-        books,
-        bytes_cut,
-    } = report;
-    let books: Vec<_> = books
-        .iter()
-        .map(|(book, position, digest)| {
-            json!({"book": book.0, "position": position.0.to_string(), "digest": hex(digest)})
-        })
-        .collect();
-    json!({"ok": true, "frames": frames, "records": records, "bytes": bytes, "bytesCut": bytes_cut, "books": books})
+fn as_json(good: Good) -> Value {
+    let book = |(book, position, digest): &(BookNo, Position, [u8; 32])| json!({"book": book.0, "position": position.0.to_string(), "digest": hex(digest)});
+    let mut said = good.numbers;
+    said["ok"] = true.into();
+    said["books"] = good.books.iter().map(book).collect();
+    said
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use tempfile::tempdir;
+use test_postgres::Cluster;
 
 use crate::harness::{Sandbox, run, said};
 
@@ -57,4 +58,28 @@ fn a_flipped_byte_is_found_with_its_place() {
     }
     std::fs::write(&segment, &whole).expect("the segment");
     assert_eq!(verify(&store), (Some(0), good));
+}
+
+#[test]
+fn a_row_that_was_changed_in_a_database_is_found_with_its_place() {
+    let database = Cluster::shared().empty();
+    let on_it = |arguments: &[&str]| run(&[arguments, &["--store", &database.url()]].concat());
+    assert_eq!(on_it(&["verify"]).status.code(), Some(2), "there is no store yet");
+    let made = on_it(&["init"]);
+    assert!(made.status.success(), "{}", said(&made));
+    let good = on_it(&["verify"]);
+    assert_eq!(good.status.code(), Some(0), "{}", said(&good));
+    assert!(said(&good).starts_with("OK: 2 records"), "{}", said(&good));
+    let changed =
+        database.try_sql("update saldo.api_keys set row = set_byte(row, 5, 255 - get_byte(row, 5))");
+    changed.expect("it is changed");
+    let output = on_it(&["verify", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    assert_eq!(
+        (&report["ok"], &report["damaged"]),
+        (&Value::Bool(false), &Value::Bool(true))
+    );
+    let error = report["error"].as_str().expect("an error");
+    assert!(error.contains("saldo.api_keys, no 0"), "{error}");
 }

@@ -28,6 +28,11 @@ impl Backend for Journal {
         }
         Arc::new(JournalStore::open(disk, options, &name).expect("the store opens"))
     }
+
+    async fn verify(&self, place: &Self::Place) -> Result<(), String> {
+        let checked = crate::common::check(place.path());
+        checked.map(|_| ()).map_err(|error| error.to_string())
+    }
 }
 
 store::suite!(Journal);

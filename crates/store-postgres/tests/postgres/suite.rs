@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use store::Store;
 use store::suite::{Backend, now};
-use store_postgres::{Options, PostgresStore, Url, create};
+use store_postgres::{Options, PostgresStore, Url, create, verify};
 
 use test_postgres::{Cluster, Database};
 
@@ -22,6 +22,12 @@ impl Backend for Postgres {
         let url = Url::parse(&place.url()).expect("a URL");
         let store = PostgresStore::open(&url, options()).await;
         Arc::new(store.expect("the store opens"))
+    }
+
+    async fn verify(&self, place: &Self::Place) -> Result<(), String> {
+        let url = Url::parse(&place.url()).expect("a URL");
+        let checked = verify(&url, &options(), |_| {}).await;
+        checked.map(|_| ()).map_err(|error| error.to_string())
     }
 
     fn share(&self) -> u64 {

@@ -48,6 +48,14 @@ pub trait Backend: Send + Sync + 'static {
     /// Opens the store of a place, made when there is none. The one before it was closed and dropped.
     fn open(&self, place: &Self::Place) -> impl Future<Output = Arc<dyn Store>> + Send;
 
+    /// Checks the store of a place, which is closed, against itself: what its `verify` does.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn verify(&self, _place: &Self::Place) -> impl Future<Output = Result<(), String>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// How many of a hundred reads are compared, by chance, when everything is: a slow store may choose fewer, as there are
     /// many streams.
     fn share(&self) -> u64 {

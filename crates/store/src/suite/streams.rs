@@ -16,6 +16,9 @@ use crate::{Outcome, Store};
 /// Commands in a stream.
 const COMMANDS: usize = 200;
 
+/// Each stream of such a number is verified in the end.
+const VERIFIED: u64 = 4;
+
 /// The time by this machine's clock.
 #[must_use]
 pub fn now() -> Micros {
@@ -72,6 +75,11 @@ async fn one_stream<B: Backend>(backend: &B, seed: u64) {
         .dump()
         .await;
     store.close().await.expect("a store closes");
+    drop(store);
+    if seed.is_multiple_of(VERIFIED) {
+        let verified = backend.verify(&place).await;
+        assert_eq!(verified, Ok(()), "SALDO_TEST_SEED={seed}");
+    }
 }
 
 async fn reopen<B: Backend>(backend: &B, place: &B::Place, store: Arc<dyn Store>) -> Arc<dyn Store> {
