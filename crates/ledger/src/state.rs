@@ -426,6 +426,19 @@ impl Book {
         }
     }
 
+    /// Forgets all that was loaded but accounts, balances and assets: what is worth keeping from one batch to the next.
+    pub fn forget_passing(&mut self) {
+        let mut kept = Self::new(self.no, self.completeness);
+        kept.root = self.root;
+        kept.head = self.head;
+        kept.assets = std::mem::replace(&mut self.assets, Table::new(false));
+        kept.assets_by_no = std::mem::take(&mut self.assets_by_no);
+        kept.account_nos = std::mem::replace(&mut self.account_nos, Table::new(false));
+        kept.slots = std::mem::take(&mut self.slots);
+        kept.balances_loaded = std::mem::take(&mut self.balances_loaded);
+        *self = kept;
+    }
+
     /// Puts a rate in its place in the history.
     pub fn put_rate(&mut self, row: RateRow) {
         let row = Arc::new(row);

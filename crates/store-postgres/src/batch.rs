@@ -1,6 +1,7 @@
 //! One try of a batch: lock the head, load, decide, write, commit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ledger::{BookNo, ClientId, Command, Head, Micros, Position};
 use store::{Outcome, StoreError};
@@ -10,6 +11,7 @@ use tokio_postgres::Row;
 
 use crate::error::{Failure, corrupt};
 use crate::facts::Facts;
+use crate::kept::{Kept, Place, Shelf};
 use crate::load::{Wanted, fetch, put};
 use crate::pool::Pool;
 use crate::rows::{self, get_number, get_position};
@@ -24,7 +26,10 @@ const ROUNDS: usize = 64;
 pub(crate) struct Desk {
     pub(crate) pool: Arc<Pool>,
     pub(crate) facts: Facts,
+    pub(crate) shelf: Shelf,
     pub(crate) clock: Arc<dyn Fn() -> Micros + Send + Sync>,
+    /// How long one try of a batch, or a read, may take.
+    pub(crate) patience: Duration,
 }
 
 /// What came of a try.
@@ -61,11 +66,11 @@ impl Desk {
     ) -> Result<Position, Failure> {
         let held = self.pool.lend(deadline).await?;
         let tx = Transaction::begin(held, Purpose::Write, deadline).await?;
-        let mut work = Work::new(book, (self.clock)());
-        if !self.open(&tx, &mut work, commands).await? {
+        let mut kept = self.shelf.take(book);
+        let Some(mut work) = self.open(&tx, book, commands, &mut kept).await? else {
             outcomes.extend(commands.iter().map(|_| Err(StoreError::NoSuchBook(book))));
             return Ok(Position(0));
-        }
+        };
         for (nth, command) in commands.iter().enumerate() {
             outcomes.push(self.take(&tx, &mut work, command, &commands[nth + 1..]).await?);
         }
@@ -78,22 +83,33 @@ impl Desk {
             write(&tx, &mut work).await?;
             tx.ended();
         }
+        let place = Place {
+            position,
+            digest: work.digest,
+        };
+        self.shelf.put(book, place, kept.alone, work.into_rows());
         Ok(position)
     }
 
-    /// Locks the book's head and loads what the commands need for sure, in one go. False when there is no such book.
-    async fn open(&self, tx: &Transaction, work: &mut Work, commands: &[&Command]) -> Result<bool, Failure> {
-        let no = rows::book(work.book);
+    /// Locks the book's head and loads what the commands need for sure, in one go. `None` when there is no such book.
+    async fn open(
+        &self,
+        tx: &Transaction,
+        book: BookNo,
+        commands: &[&Command],
+        kept: &mut Kept,
+    ) -> Result<Option<Work>, Failure> {
+        let no = rows::book(book);
         let lock = "select root, position, recorded_at, digest, clients, customers, accounts, api_keys, assets, \
                     highest_number, books from saldo.heads where book = $1 for update";
         // Of two statements sent together the second sees what was committed while the first waited for its lock.
         let operator = "select position from saldo.heads where book = 0";
-        let wanted = {
-            let book = work.state.book(work.book).expect("it was made with the work");
-            Wanted::of(commands, book)
-        };
+        let now = (self.clock)();
+        let had_rows = kept.rows.is_some();
+        let mut work = Work::new(book, now, kept.rows.take());
+        let mut wanted = work.wanted(commands);
         // Nothing is due by itself, so no time is needed yet.
-        let (head, operator, loaded) = try_join!(
+        let (head, operator, mut loaded) = try_join!(
             // The lock is sent first.
             biased;
             ask!(tx, lock, no),
@@ -101,14 +117,22 @@ impl Desk {
             fetch(tx, no, &wanted, 0),
         )?;
         let Some(head) = head.first() else {
-            return Ok(false);
+            return Ok(None);
         };
-        work.stand_at(locked(head)?);
+        let head = locked(head)?;
+        kept.find(head.place());
+        if had_rows && kept.alone == 0 {
+            // Another server wrote meanwhile.
+            work = Work::new(book, now, None);
+            wanted = work.wanted(commands);
+            loaded = fetch(tx, no, &wanted, 0).await?;
+        }
+        work.stand_at(head);
         let position = operator.first().map_or(Position(0), |row| get_position(row, 0));
         let operator = self.facts.operator(tx, position).await?;
         work.see_operator(&operator);
-        put(tx, &self.facts, work, wanted, loaded).await?;
-        Ok(true)
+        put(tx, &self.facts, &mut work, wanted, loaded).await?;
+        Ok(Some(work))
     }
 
     /// Takes a command, loading what it turns out to need, and at the same time what those behind it will.

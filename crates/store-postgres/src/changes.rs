@@ -76,17 +76,8 @@ impl Touched {
         }
     }
 
-    /// The account; and, should it have taken the first place, the one that had it.
     fn take_account(&mut self, id: AccountId, book: &Book) {
-        let Some(account) = book.account_nos.peek(&id).and_then(|no| book.slots.get(no)) else {
-            return;
-        };
-        let place = (account.account.owner, account.account.purpose);
-        let rivals = book
-            .slots
-            .values()
-            .filter(|slot| (slot.account.owner, slot.account.purpose) == place);
-        self.accounts.extend(rivals.map(|slot| slot.account.no));
+        self.accounts.extend(book.account_nos.peek(&id));
     }
 
     fn take_money(&mut self, record: &Record, action: &Action) {

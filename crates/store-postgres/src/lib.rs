@@ -1,7 +1,7 @@
 //! The store on PostgreSQL: any number of servers over one database.
 //!
-//! Servers keep nothing but facts that never change, so they know nothing of each other. The database keeps, per
-//! book, the same canonical records as every other store, and rows that are derived from them: balances, holds, the
+//! Servers know nothing of each other: what they keep is facts that never change, and rows that are true for as long as the
+//! locked head of their book stands where they left it (`kept`). The database keeps, per book, the same canonical records as every other store, and rows that are derived from them: balances, holds, the
 //! register, and what leads from an account, key, id, reference or time to a record. The tables are described in
 //! `migrations/`.
 //!
@@ -16,6 +16,9 @@
 //!    loaded for all commands at once.
 //! 3. Sent together: one statement for each table that changed, the head's move from where it was locked, and `commit`.
 //!
+//! A server that is alone on a book for a while keeps the accounts and balances of its last batch, and then loads no more than
+//! keys. That the head has the same position and digest says that nothing changed since; else all is loaded.
+//!
 //! The head is the only row that is locked on purpose, and a hot account costs one update a batch.
 //!
 //! A batch that failed for a reason that passes (a conflict, a lost connection, a database that restarts) is tried again as it
@@ -24,13 +27,17 @@
 //!
 //! # A read
 //!
-//! Each is one REPEATABLE READ transaction, so it sees one moment. Nothing depends on a session: poolers that lend a connection
+//! Each is one REPEATABLE READ transaction, or one statement, so it sees one moment. API keys are looked up for all requests
+//! that wait, in one statement (`keys`). Positions that touched a balance are kept in chunks (`tail`), and lead to records; the
+//! position at a time is found by halving. Nothing depends on a session: poolers that lend a connection
 //! for one transaction are fine, with `?prepare=off`.
 
 mod batch;
 mod changes;
 mod error;
 mod facts;
+mod kept;
+mod keys;
 mod lanes;
 mod load;
 mod migrate;

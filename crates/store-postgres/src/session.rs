@@ -149,26 +149,29 @@ impl Session {
     }
 }
 
-/// What a transaction is for. Both end by themselves when their server falls silent, so that no lock outlives it.
+/// What a transaction is for. They end by themselves when their server falls silent, so that no lock outlives it.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose {
     /// Reading: all statements see the same moment.
     Read,
     /// Writing: each statement sees what was committed before it, so after the lock all that came before it.
     Write,
+    /// A single reading statement, which is a transaction of its own.
+    Alone,
 }
 
 impl Purpose {
-    const fn begin(self) -> &'static str {
+    const fn begin(self) -> Option<&'static str> {
         match self {
-            Self::Read => {
+            Self::Read => Some(
                 "begin isolation level repeatable read read only; set local statement_timeout = '10s'; \
-                 set local idle_in_transaction_session_timeout = '10s'"
-            }
-            Self::Write => {
+                 set local idle_in_transaction_session_timeout = '10s'",
+            ),
+            Self::Write => Some(
                 "begin isolation level read committed read write; set local statement_timeout = '10s'; \
-                 set local idle_in_transaction_session_timeout = '10s'"
-            }
+                 set local idle_in_transaction_session_timeout = '10s'",
+            ),
+            Self::Alone => None,
         }
     }
 }
@@ -194,8 +197,10 @@ impl Transaction {
         transaction
             .in_time(transaction.held.session().prepare_often_used())
             .await?;
-        transaction.held.session().send(purpose.begin());
-        transaction.open = true;
+        if let Some(begin) = purpose.begin() {
+            transaction.held.session().send(begin);
+            transaction.open = true;
+        }
         Ok(transaction)
     }
 

@@ -10,6 +10,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::batch::Desk;
 use crate::error::{Failure, OpenError};
 use crate::facts::Facts;
+use crate::kept::Shelf;
+use crate::keys::Keys;
 use crate::lanes::Lanes;
 use crate::migrate::{connect, migrate, signing_key};
 use crate::options::{Options, Url};
@@ -26,9 +28,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A store on PostgreSQL.
 pub struct PostgresStore {
     pub(crate) desk: Arc<Desk>,
+    pub(crate) keys: Arc<Keys>,
     lanes: Arc<Lanes>,
     signing_key: [u8; 32],
-    patience: Duration,
 }
 
 /// Makes a store in a database; one that is there already is left as it is.
@@ -55,14 +57,17 @@ impl PostgresStore {
         let desk = Arc::new(Desk {
             pool,
             facts: Facts::default(),
+            shelf: Shelf::default(),
             clock: Arc::clone(&options.clock),
+            patience: options.patience,
         });
+        let keys = Keys::new(Arc::clone(&desk), options.queue);
         let lanes = Lanes::new(Arc::clone(&desk), &options);
         Ok(Self {
             desk,
+            keys,
             lanes,
             signing_key,
-            patience: options.patience,
         })
     }
 
@@ -85,38 +90,6 @@ impl PostgresStore {
         answers
     }
 
-    /// Reads in one transaction; again, when the reason for a failure passes.
-    pub(crate) async fn read<T, F>(&self, work: impl Fn(Transaction) -> F + Send) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, Failure>> + Send,
-    {
-        let deadline = Instant::now() + self.patience;
-        loop {
-            let answer = match self.begin(deadline).await {
-                Ok(tx) => work(tx).await,
-                Err(failure) => Err(failure),
-            };
-            match answer {
-                Ok(answer) => return Ok(answer),
-                Err(Failure::Lasting(error)) => return Err(error),
-                Err(Failure::NoSpace) => return Err(StoreError::NoSpace),
-                Err(Failure::Passing(why)) => {
-                    tracing::debug!(why, "a read is tried again");
-                    let again = Instant::now() + PAUSE;
-                    if again >= deadline {
-                        return Err(StoreError::Busy);
-                    }
-                    sleep_until(again).await;
-                }
-            }
-        }
-    }
-
-    async fn begin(&self, deadline: Instant) -> Result<Transaction, Failure> {
-        let held = self.desk.pool.lend(deadline).await?;
-        Transaction::begin(held, Purpose::Read, deadline).await
-    }
-
     /// Waits until the book is at `wanted`, whichever server takes it there.
     pub(crate) async fn wait_for(&self, book: BookNo, wanted: Position) -> Result<(), StoreError> {
         let deadline = Instant::now() + REACH;
@@ -137,5 +110,43 @@ impl PostgresStore {
     pub(crate) async fn stop(&self) {
         self.lanes.close().await;
         self.desk.pool.close();
+    }
+}
+
+impl Desk {
+    /// Reads in one transaction; again, when the reason for a failure passes.
+    pub(crate) async fn read<T, F>(
+        &self,
+        purpose: Purpose,
+        work: impl Fn(Transaction) -> F + Send,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Failure>> + Send,
+    {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let answer = match self.begin(purpose, deadline).await {
+                Ok(tx) => work(tx).await,
+                Err(failure) => Err(failure),
+            };
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Lasting(error)) => return Err(error),
+                Err(Failure::NoSpace) => return Err(StoreError::NoSpace),
+                Err(Failure::Passing(why)) => {
+                    tracing::debug!(why, "a read is tried again");
+                    let again = Instant::now() + PAUSE;
+                    if again >= deadline {
+                        return Err(StoreError::Busy);
+                    }
+                    sleep_until(again).await;
+                }
+            }
+        }
+    }
+
+    async fn begin(&self, purpose: Purpose, deadline: Instant) -> Result<Transaction, Failure> {
+        let held = self.pool.lend(deadline).await?;
+        Transaction::begin(held, purpose, deadline).await
     }
 }

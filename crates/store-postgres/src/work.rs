@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ledger::{
-    AccountNo, AssetNo, BookNo, ClientId, Command, Completeness, Decision, Head, Micros, Position, Record,
-    RowKey, State, apply, decide, encode,
+    AccountNo, Action, AssetNo, BookNo, ClientId, Command, Completeness, Decision, Head, Micros, Position,
+    Record, RowKey, State, apply, decide, encode,
 };
 use store::{Outcome, StoreError};
 
 use crate::facts::Operator;
+use crate::kept::Place;
+use crate::load::Wanted;
 use crate::tail::Tail;
 
 /// How far ahead of the store's clock a stamp may be, in µs.
@@ -25,12 +27,51 @@ pub(crate) struct Locked {
     pub(crate) digest: [u8; 32],
 }
 
+impl Locked {
+    pub(crate) const fn place(&self) -> Place {
+        Place {
+            position: self.head.position,
+            digest: self.digest,
+        }
+    }
+}
+
+/// Rows of a book, and what is needed of the operator's.
+pub(crate) struct Rows {
+    pub(crate) state: State,
+    /// The newest positions of the balances.
+    pub(crate) tails: Tails,
+}
+
+impl Rows {
+    fn new(book: BookNo) -> Self {
+        let mut state = State::new(Completeness::Loaded);
+        state.book_mut(BookNo::OPERATOR);
+        state.book_mut(book);
+        Self {
+            state,
+            tails: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn forget_passing(&mut self, book: BookNo) {
+        self.state.book_mut(book).forget_passing();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        let accounts = self.state.books().map(|book| book.account_nos.len());
+        self.tails.len() + accounts.sum::<usize>()
+    }
+}
+
 /// A batch that is being decided.
 pub(crate) struct Work {
     pub(crate) book: BookNo,
     pub(crate) state: State,
     /// The newest positions of the balances that were loaded.
     pub(crate) tails: Tails,
+    /// Accounts that another one took the first place from.
+    pub(crate) displaced: Vec<AccountNo>,
     /// Where the book stood when it was locked.
     pub(crate) before: Position,
     pub(crate) digest: [u8; 32],
@@ -44,20 +85,34 @@ pub(crate) struct Work {
 pub(crate) type Taken = Result<Result<Outcome, StoreError>, Vec<RowKey>>;
 
 impl Work {
-    pub(crate) fn new(book: BookNo, now: Micros) -> Self {
-        let mut state = State::new(Completeness::Loaded);
-        state.book_mut(BookNo::OPERATOR);
-        state.book_mut(book);
+    /// Begins a batch on rows that are known already, if any are.
+    pub(crate) fn new(book: BookNo, now: Micros, known: Option<Rows>) -> Self {
+        let Rows { state, tails } = known.unwrap_or_else(|| Rows::new(book));
         Self {
             book,
             state,
-            tails: HashMap::new(),
+            tails,
+            displaced: Vec::new(),
             before: Position(0),
             digest: [0; 32],
             records: Vec::new(),
             canonical: Vec::new(),
             now,
         }
+    }
+
+    /// The rows as the batch left them.
+    pub(crate) fn into_rows(self) -> Rows {
+        Rows {
+            state: self.state,
+            tails: self.tails,
+        }
+    }
+
+    /// What commands need for sure and is not known.
+    pub(crate) fn wanted(&self, commands: &[&Command]) -> Wanted {
+        let book = self.state.book(self.book).expect("it was made with the work");
+        Wanted::of(commands, book)
     }
 
     /// Goes on from where the book stands.
@@ -131,8 +186,24 @@ impl Work {
         encode(&record, &mut canonical);
         self.digest = store::audit::next_digest(&self.digest, &canonical);
         self.canonical.push(canonical);
+        self.displaced.extend(self.about_to_lose_its_place(&record));
         apply(&mut self.state, &record);
         self.records.push(Arc::clone(&record));
         record
+    }
+
+    /// The account that a record takes the first place from.
+    fn about_to_lose_its_place(&self, record: &Record) -> Option<AccountNo> {
+        record.outcome.as_ref().ok()?;
+        let book = self.state.book(self.book)?;
+        let place = match &record.action {
+            Action::CreateAccount(new) if new.primary => (new.owner, new.purpose),
+            Action::UpdateAccount(change) if change.primary => {
+                let account = &book.slot(change.id).ok()??.account;
+                (account.owner, account.purpose)
+            }
+            _ => return None,
+        };
+        book.primaries.peek(&place).copied()
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ledger::{ApiKey, ApiKeyId, Asset, BookNo, Client, ClientId, Customer, Owner};
-use store::{ApiKeyHolder, Cursor, CustomerRef, Listed, Page, Stamped, Viewer};
+use ledger::{ApiKey, Asset, BookNo, Client, ClientId, Customer, Owner};
+use store::{Cursor, CustomerRef, Listed, Page, Stamped, Viewer};
 use tokio::try_join;
 use tokio_postgres::Row;
 
@@ -87,25 +87,6 @@ pub(super) fn behind(page: Page) -> i32 {
 }
 
 impl Reader<'_> {
-    pub(super) async fn api_key(&self, book: BookNo, id: ApiKeyId) -> Read<Option<ApiKeyHolder>> {
-        let sql = "select k.row, c.row from saldo.api_keys k \
-                   left join saldo.clients c on c.book = k.book and c.id = k.client where k.book = $1 and k.id = $2";
-        let no = rows::book(book);
-        let id = rows::id(id.0);
-        let (seen, found) = try_join!(
-            self.seen(Viewer { book, client: None }),
-            ask!(self.tx, sql, no, id)
-        )?;
-        let Some(row) = found.first() else {
-            return Ok(None);
-        };
-        Ok(Some(ApiKeyHolder {
-            key: shared(row.get(0))?,
-            client: row.get::<_, Option<&[u8]>>(1).map(shared).transpose()?,
-            root: seen.root,
-        }))
-    }
-
     pub(super) async fn api_keys(&self, viewer: Viewer, page: Page) -> Read<Listed<Arc<ApiKey>>> {
         let seen = self.seen(viewer).await?;
         let found = Query::new("select no, row from saldo.api_keys")

@@ -22,7 +22,7 @@ use store::{
 use crate::error::{Failure, corrupt};
 use crate::facts::Facts;
 use crate::rows::{self, get_id, get_number, get_position, unpack};
-use crate::session::Transaction;
+use crate::session::{Purpose, Transaction};
 use crate::store_impl::PostgresStore;
 
 type Read<T> = Result<T, Failure>;
@@ -98,7 +98,26 @@ impl PostgresStore {
     where
         F: Future<Output = Read<T>> + Send + 'a,
     {
-        Box::pin(self.read(move |tx| {
+        self.reading_in(Purpose::Read, work)
+    }
+
+    /// What one statement reads.
+    fn asking<'a, T: Send + 'a, F>(&'a self, work: impl Fn(Reader<'a>) -> F + Send + 'a) -> Answer<'a, T>
+    where
+        F: Future<Output = Read<T>> + Send + 'a,
+    {
+        self.reading_in(Purpose::Alone, work)
+    }
+
+    fn reading_in<'a, T: Send + 'a, F>(
+        &'a self,
+        purpose: Purpose,
+        work: impl Fn(Reader<'a>) -> F + Send + 'a,
+    ) -> Answer<'a, T>
+    where
+        F: Future<Output = Read<T>> + Send + 'a,
+    {
+        Box::pin(self.desk.read(purpose, move |tx| {
             work(Reader {
                 tx,
                 facts: &self.desk.facts,
@@ -108,7 +127,7 @@ impl PostgresStore {
 
     pub(crate) async fn position_of(&self, book: BookNo) -> Result<Position, StoreError> {
         let viewer = Viewer { book, client: None };
-        self.reading(move |reader| async move { Ok(reader.seen(viewer).await?.position) })
+        self.asking(move |reader| async move { Ok(reader.seen(viewer).await?.position) })
             .await
     }
 }
@@ -127,7 +146,7 @@ impl Store for PostgresStore {
     }
 
     fn book_of(&self, root: ClientId) -> Answer<'_, Option<BookNo>> {
-        self.reading(move |reader| async move {
+        self.asking(move |reader| async move {
             let sql = "select book from saldo.heads where root = $1 order by book limit 1";
             let found = reader.tx.query(sql, &[&rows::id(root.0)]).await?;
             Ok(found.first().map(|row| BookNo(get_number(row, 0))))
@@ -139,7 +158,7 @@ impl Store for PostgresStore {
     }
 
     fn api_key(&self, book: BookNo, id: ApiKeyId) -> Answer<'_, Option<ApiKeyHolder>> {
-        self.reading(move |reader| async move { reader.api_key(book, id).await })
+        Box::pin(self.keys.look_up((book, id)))
     }
 
     fn api_keys(&self, viewer: Viewer, page: Page) -> Answer<'_, Listed<Arc<ApiKey>>> {
@@ -271,7 +290,7 @@ impl Store for PostgresStore {
     }
 
     fn due_holds(&self, now: Micros, limit: usize) -> Answer<'_, Vec<(BookNo, TransactionId)>> {
-        self.reading(move |reader| async move {
+        self.asking(move |reader| async move {
             let sql = "select book, id from saldo.holds where due <= $1 order by due, book, id limit $2";
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let found = reader.tx.query(sql, &[&now.0, &limit]).await?;
@@ -293,7 +312,7 @@ impl Store for PostgresStore {
     }
 
     fn digest(&self, book: BookNo) -> Answer<'_, (Position, [u8; 32])> {
-        self.reading(move |reader| async move {
+        self.asking(move |reader| async move {
             let sql = "select position, digest from saldo.heads where book = $1";
             let found = reader.tx.query(sql, &[&rows::book(book)]).await?;
             let head = found.first().ok_or(StoreError::NoSuchBook(book))?;

@@ -50,6 +50,7 @@ pub(crate) async fn write(tx: &Transaction, work: &mut Work) -> Result<(), Failu
         touched.take(record, book);
         history.take(record);
     }
+    touched.accounts.extend(&work.displaced);
     let no = rows::book(work.book);
     let mut writes = Writes { tx, all: Vec::new() };
     money::add_history(&mut writes, no, history, canonical, &mut work.tails);

@@ -26,11 +26,11 @@ const ANSWERS: usize = 200;
 /// No request takes longer: its deadline, and some time for a busy machine.
 const NEVER: Duration = Duration::from_secs(20);
 
-const ROOT: ClientId = ClientId(1);
-const WORLD: AccountId = AccountId(2);
-const MAIN: AccountId = AccountId(3);
+pub(crate) const ROOT: ClientId = ClientId(1);
+pub(crate) const WORLD: AccountId = AccountId(2);
+pub(crate) const MAIN: AccountId = AccountId(3);
 
-fn command(book: BookNo, client: Option<ClientId>, id: u128, action: Action) -> Command {
+pub(crate) fn command(book: BookNo, client: Option<ClientId>, id: u128, action: Action) -> Command {
     Command {
         book,
         client,
@@ -42,7 +42,7 @@ fn command(book: BookNo, client: Option<ClientId>, id: u128, action: Action) -> 
 }
 
 /// Sends a command as a client does that wants an answer: again, as long as none comes.
-async fn insist(store: &PostgresStore, command: Command) -> Arc<Record> {
+pub(crate) async fn insist(store: &PostgresStore, command: Command) -> Arc<Record> {
     loop {
         let mut outcomes = timeout(NEVER, store.submit(vec![command.clone()]))
             .await
@@ -69,7 +69,7 @@ fn account(id: AccountId, purpose: Purpose) -> Action {
 }
 
 /// A root client with an account for the world and one for itself.
-async fn found(store: &PostgresStore) -> BookNo {
+pub(crate) async fn found(store: &PostgresStore) -> BookNo {
     insist(
         store,
         command(

@@ -1,6 +1,7 @@
 //! The store on a real PostgreSQL: one cluster for all tests, a database for each. What kills PostgreSQL has one of its own.
 
 mod faults;
+mod kept;
 mod opening;
 mod suite;
 mod verify;

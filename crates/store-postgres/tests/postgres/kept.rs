@@ -1,0 +1,157 @@
+//! What a server keeps between batches is never what is true no more: another server writes in between.
+
+use ledger::{
+    AccountChange, AccountId, AccountStatus, Action, Amount, ApiKeyId, AssetName, BookNo, Code, Command,
+    NewApiKey, Notes, Position, Posting, Scopes, Transaction, TransactionId,
+};
+use store::{AsOf, Page, Store, StoreError, Viewer};
+use store_postgres::{PostgresStore, Url};
+
+use crate::faults::{MAIN, ROOT, WORLD, command, found, insist};
+use crate::suite::{make_store, options};
+use test_postgres::{Cluster, Database};
+
+async fn open(database: &Database) -> PostgresStore {
+    let url = Url::parse(&database.url()).expect("a URL");
+    PostgresStore::open(&url, options())
+        .await
+        .expect("the store opens")
+}
+
+fn transfer(book: BookNo, id: u128, (from, to): (AccountId, AccountId), amount: u128) -> Command {
+    let posting = Posting {
+        from,
+        to,
+        asset: AssetName::parse("USD").expect("a currency"),
+        amount: Amount::new(amount).expect("an amount"),
+    };
+    let action = Action::Post(Transaction {
+        id: TransactionId(id),
+        postings: [posting].into_iter().collect(),
+        reference: None,
+        notes: Notes::default(),
+        effective_at: None,
+        hold: None,
+        force: false,
+    });
+    command(book, Some(ROOT), id, action)
+}
+
+/// What a server answers to a transfer: the code of a refusal, if it is one.
+async fn answer(store: &PostgresStore, transfer: Command) -> Option<Code> {
+    let record = insist(store, transfer).await;
+    record.outcome.as_ref().err().map(|rejection| rejection.code)
+}
+
+/// So many transfers, one after the other, that a server keeps rows.
+async fn alone(store: &PostgresStore, book: BookNo, first: u128) {
+    for id in first..first + 10 {
+        assert_eq!(answer(store, transfer(book, id, (WORLD, MAIN), 1)).await, None);
+    }
+}
+
+fn freeze(book: BookNo, id: u128, status: AccountStatus) -> Command {
+    let change = AccountChange {
+        id: MAIN,
+        label: None,
+        status: Some(status),
+        limits: Vec::new(),
+        primary: false,
+        external_id: None,
+        metadata: None,
+    };
+    command(book, Some(ROOT), id, Action::UpdateAccount(change))
+}
+
+#[test]
+fn what_another_server_did_counts_at_once() {
+    store::suite::run(async {
+        let database = Cluster::shared().database(make_store).await;
+        let (one, other) = (open(&database).await, open(&database).await);
+        let book = found(&one).await;
+        alone(&one, book, 100).await;
+        // The other one spends all of it: nothing is left for the first, whatever it keeps.
+        assert_eq!(answer(&other, transfer(book, 200, (MAIN, WORLD), 10)).await, None);
+        let refused = answer(&one, transfer(book, 201, (MAIN, WORLD), 1)).await;
+        assert_eq!(refused, Some(Code::InsufficientFunds));
+        alone(&one, book, 300).await;
+        insist(&other, freeze(book, 400, AccountStatus::Frozen)).await;
+        let refused = answer(&one, transfer(book, 401, (MAIN, WORLD), 1)).await;
+        assert_eq!(refused, Some(Code::AccountFrozen));
+        insist(&other, freeze(book, 402, AccountStatus::Active)).await;
+        // By turns, and by turns after a while alone.
+        for turn in 0..20u128 {
+            let server = if turn % 3 == 0 { &other } else { &one };
+            assert_eq!(
+                answer(server, transfer(book, 500 + turn, (MAIN, WORLD), 1))
+                    .await
+                    .is_some(),
+                turn >= 10,
+                "ten were left"
+            );
+        }
+        let viewer = Viewer { book, client: None };
+        let main = one.account(viewer, MAIN, AsOf::NOW).await.expect("it is read");
+        let main = main.expect("it is there").value;
+        assert_eq!(main.balances[0].counters.settled(), 0);
+        let records = one
+            .records(book, Position(0), usize::MAX)
+            .await
+            .expect("they are read");
+        let page = Page {
+            limit: 100,
+            after: None,
+        };
+        let touching = one.entries(viewer, MAIN, None, None, page).await;
+        let lines = touching.expect("they are read").expect("it is there").items.len();
+        let moved = records
+            .iter()
+            .filter(|record| !record.booked().is_empty())
+            .count();
+        assert_eq!(lines, moved, "each transfer is in the account's history once");
+    });
+}
+
+#[test]
+fn keys_that_are_looked_up_together_are_told_apart_and_are_of_now() {
+    store::suite::run(async {
+        let database = Cluster::shared().database(make_store).await;
+        let (one, other) = (open(&database).await, open(&database).await);
+        let book = found(&one).await;
+        for id in [50, 51] {
+            let key = NewApiKey {
+                id: ApiKeyId(id),
+                client: Some(ROOT),
+                label: "".into(),
+                scopes: Scopes::default(),
+                secret_hash: [0; 32],
+                expires_at: None,
+            };
+            insist(&one, command(book, Some(ROOT), id, Action::CreateApiKey(key))).await;
+        }
+        let look_up = |book, id: u128| one.api_key(book, ApiKeyId(id));
+        for round in 0..50 {
+            let nowhere = BookNo(77);
+            let (first, again, second, none, no_book) = tokio::join!(
+                look_up(book, 50),
+                look_up(book, 50),
+                look_up(book, 51),
+                look_up(book, 52),
+                look_up(nowhere, 50),
+            );
+            assert_eq!(first, again);
+            let first = first.expect("it is read").expect("it is there");
+            assert_eq!((first.key.id, first.root), (ApiKeyId(50), Some(ROOT)));
+            assert_eq!(first.client.map(|client| client.id), Some(ROOT));
+            assert_eq!(first.key.revoked_at.is_some(), round >= 25);
+            let second = second.expect("it is read").expect("it is there");
+            assert_eq!((second.key.id, second.key.revoked_at), (ApiKeyId(51), None));
+            assert_eq!(none, Ok(None));
+            assert_eq!(no_book, Err(StoreError::NoSuchBook(nowhere)));
+            if round == 24 {
+                let revoke = Action::RevokeApiKey { id: ApiKeyId(50) };
+                insist(&other, command(book, Some(ROOT), 60, revoke)).await;
+            }
+        }
+    });
+}
