@@ -1,9 +1,8 @@
-//! The committer: one thread that writes each frame, syncs it, publishes what is in it, and only then replies.
+//! The committer: one task that writes each frame, syncs it, publishes what is in it, and only then replies.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
 
 use ledger::{BookNo, Position};
 use parking_lot::{Mutex, RwLock};
@@ -13,9 +12,10 @@ use tokio::sync::{mpsc, watch};
 use crate::index::Pairs;
 use crate::log::frame::FrameKind;
 use crate::log::run::write_run;
-use crate::log::{Disk, FrameBuf, KeyTable, Log, LogError, LogPosition};
+use crate::log::{Disk, FrameBuf, FrameInfo, FrameStart, KeyTable, Log, LogError, LogPosition};
 use crate::snapshot::Due;
 use crate::tables::Published;
+use crate::task::{Spawn, Task, pause};
 use crate::writer::Batch;
 
 /// The pairs of the segment that is being filled; with a sealed segment they become its run.
@@ -59,7 +59,7 @@ impl Watchers {
     }
 }
 
-/// The committer's thread.
+/// The committer's task.
 pub(crate) struct Committer {
     pub(crate) log: Arc<Log>,
     pub(crate) disk: Arc<dyn Disk>,
@@ -74,15 +74,16 @@ pub(crate) struct Committer {
     pub(crate) on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
     /// Told how many bytes were written, so that a snapshot is made from time to time.
     pub(crate) snapshots: Arc<Due>,
-    /// The threads that write runs.
-    pub(crate) runs: Vec<JoinHandle<()>>,
+    /// Those who write runs.
+    pub(crate) runs: Vec<Task<()>>,
+    pub(crate) spawn: Arc<dyn Spawn>,
 }
 
 impl Committer {
     /// Commits until the writer is gone or the disk fails.
-    pub(crate) fn run(mut self, mut inbox: mpsc::Receiver<Batch>) {
-        while let Some(batch) = inbox.blocking_recv() {
-            if let Err(error) = self.commit(batch) {
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Batch>) {
+        while let Some(batch) = inbox.recv().await {
+            if let Err(error) = self.commit(batch).await {
                 tracing::error!(%error, "the journal could not be written; the store stops");
                 (self.on_fatal)(&error.to_string());
                 break;
@@ -90,19 +91,15 @@ impl Committer {
         }
         // When the lock is free, the next process may make the same files.
         for run in self.runs {
-            if run.join().is_err() {
+            if run.end().await.is_err() {
                 tracing::warn!("a run was not written; opening will read the segment again");
             }
         }
     }
 
-    fn commit(&mut self, mut batch: Batch) -> Result<(), LogError> {
+    async fn commit(&mut self, mut batch: Batch) -> Result<(), LogError> {
         if let Some(start) = batch.start {
-            let written = self
-                .log
-                .write_frame(start, FrameKind::Data, batch.time.0, &mut batch.frame)
-                .and_then(|info| self.log.sync().map(|position| (info, position)));
-            let (info, position) = match written {
+            let (info, position) = match self.write(start, &mut batch).await {
                 Ok(done) => done,
                 Err(error) => {
                     for (reply, answers) in batch.replies {
@@ -114,9 +111,10 @@ impl Committer {
             if let Some(sealed) = info.sealed {
                 self.seal(sealed);
             }
-            self.publish(&batch, position);
+            self.publish(&batch, position).await;
             self.snapshots.wrote(batch.frame.frame_len());
         }
+        pause().await;
         self.done.store(batch.number, Ordering::Release);
         for (reply, answers) in batch.replies {
             reply.send(answers);
@@ -126,10 +124,24 @@ impl Committer {
         Ok(())
     }
 
+    async fn write(
+        &self,
+        start: FrameStart,
+        batch: &mut Batch,
+    ) -> Result<(FrameInfo, LogPosition), LogError> {
+        let info = self
+            .log
+            .write_frame(start, FrameKind::Data, batch.time.0, &mut batch.frame)?;
+        pause().await;
+        let position = self.log.sync()?;
+        pause().await;
+        Ok((info, position))
+    }
+
     /// Shows the batch to readers. What they find by key is filtered by what they see, so the table is filled first: what
     /// they see can then be found. Reading past a newer record takes the names in it, so the keys that repeat move on in
     /// one step with the rows.
-    fn publish(&self, batch: &Batch, position: LogPosition) {
+    async fn publish(&self, batch: &Batch, position: LogPosition) {
         {
             let mut unsealed = self.unsealed.lock();
             unsealed.sequence = position.sequence;
@@ -142,6 +154,7 @@ impl Committer {
                 unsealed.pairs.repeats.extend(repeats);
             }
         }
+        pause().await;
         let mut tips = HashMap::new();
         {
             let mut published = self.published.write();
@@ -170,13 +183,14 @@ impl Committer {
             std::mem::take(&mut unsealed.pairs)
         };
         let (disk, store) = (Arc::clone(&self.disk), self.log.store_id());
-        let write = move || {
+        let write = async move {
+            pause().await;
             if let Err(error) = write_run(&*disk, &store, segment, &mut pairs.into_vec()) {
                 tracing::warn!(%error, segment, "the run of a sealed segment could not be written");
             }
         };
-        self.runs.retain(|run| !run.is_finished());
-        match std::thread::Builder::new().name("saldo-run".into()).spawn(write) {
+        self.runs.retain_mut(Task::is_running);
+        match Task::start(&*self.spawn, "saldo-run", write) {
             Ok(run) => self.runs.push(run),
             Err(error) => tracing::warn!(%error, segment, "no thread for the run of a sealed segment"),
         }

@@ -72,6 +72,7 @@ mod reads;
 mod snapshot;
 mod store_impl;
 mod tables;
+mod task;
 mod verify;
 mod writer;
 

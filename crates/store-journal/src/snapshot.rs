@@ -15,8 +15,9 @@ use ledger::{
     Account, AccountNo, ApiKey, Asset, AssetNo, Balance, BookNo, Client, ClientId, Customer, Head, Hold,
     Owner, Purpose, RateRow,
 };
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 use crate::committer::Unsealed;
 use crate::effective::{Deviation, Deviations};
@@ -24,6 +25,7 @@ use crate::log::disk::{Beside, read_whole};
 use crate::log::skew::Roots;
 use crate::log::{Disk, DiskError, Locator, LogPosition, StoreId};
 use crate::tables::{Published, Tip};
+use crate::task::pause;
 
 const MAGIC: &[u8; 8] = b"SALDOSNP";
 const VERSION: u16 = 1;
@@ -144,7 +146,7 @@ impl Restored {
 pub(crate) struct Due {
     every: u64,
     state: Mutex<(u64, bool)>,
-    changed: Condvar,
+    changed: Notify,
 }
 
 impl Due {
@@ -152,7 +154,7 @@ impl Due {
         Self {
             every: bytes,
             state: Mutex::new((0, false)),
-            changed: Condvar::new(),
+            changed: Notify::new(),
         }
     }
 
@@ -161,24 +163,28 @@ impl Due {
         let mut state = self.state.lock();
         state.0 += bytes;
         if state.0 >= self.every {
-            self.changed.notify_all();
+            self.changed.notify_one();
         }
     }
 
     /// No snapshot is due any more.
     pub(crate) fn stop(&self) {
         self.state.lock().1 = true;
-        self.changed.notify_all();
+        self.changed.notify_one();
     }
 
     /// Waits until one is due; false when there will be none.
-    pub(crate) fn wait(&self) -> bool {
-        let mut state = self.state.lock();
-        while !state.1 && state.0 < self.every {
-            self.changed.wait(&mut state);
+    pub(crate) async fn wait(&self) -> bool {
+        loop {
+            {
+                let (written, stopped) = &mut *self.state.lock();
+                if *stopped || *written >= self.every {
+                    *written = 0;
+                    return !*stopped;
+                }
+            }
+            self.changed.notified().await;
         }
-        state.0 = 0;
-        !state.1
     }
 }
 
@@ -217,7 +223,7 @@ pub(crate) fn list(disk: &dyn Disk) -> Result<Vec<String>, DiskError> {
 }
 
 /// Writes a snapshot while the store goes on, and removes those that are too old.
-pub(crate) fn write(
+pub(crate) async fn write(
     disk: &dyn Disk,
     store: &StoreId,
     published: &RwLock<Published>,
@@ -245,15 +251,18 @@ pub(crate) fn write(
         from.hash,
     ))?;
     for no in books {
+        pause().await;
         let book = operator.take().or_else(|| save_book(&published.read(), no));
         let book = book.expect("a book is never removed");
         let accounts = book.head.accounts;
         sink.put(&Chunk::Book(Box::new(book)))?;
         for first in (0..accounts).step_by(ACCOUNTS as usize) {
+            pause().await;
             let chunk = save_accounts(&published.read(), no, AccountNo(first));
             sink.put(&chunk)?;
         }
     }
+    pause().await;
     let pairs = {
         let unsealed = unsealed.lock();
         let pairs = unsealed.pairs.clone().into_vec();
@@ -266,6 +275,7 @@ pub(crate) fn write(
     };
     sink.put(&pairs)?;
     sink.put(&Chunk::End)?;
+    pause().await;
     sink.file.commit()?;
     for old in list(disk)?.into_iter().skip(KEPT) {
         disk.remove(&old)?;

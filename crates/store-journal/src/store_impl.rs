@@ -1,8 +1,7 @@
-//! The store: its threads, and how it starts and stops.
+//! The store: its tasks, and how it starts and stops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ledger::{BookNo, Micros, Position};
@@ -13,11 +12,12 @@ use tokio::sync::mpsc;
 
 use crate::committer::{Committer, Unsealed, Watchers};
 use crate::index::Hasher;
-use crate::log::{Disk, KeyTable, Log, Planner, Recovery};
+use crate::log::{Disk, KeyTable, Log, Planner, Recovery, Span};
 use crate::open::{OpenError, Opened, Options, open};
 use crate::reads::View;
 use crate::snapshot::{self, Due};
 use crate::tables::Published;
+use crate::task::{EndedBadly, Spawn, Task, Threads, block_on};
 use crate::writer::Writer;
 
 /// How long a reader waits for a position.
@@ -36,16 +36,17 @@ pub struct JournalStore {
 
 type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 
-struct Threads {
-    writer: JoinHandle<Planner>,
-    committer: JoinHandle<()>,
-    snapshots: JoinHandle<()>,
+pub(crate) struct Tasks {
+    writer: Task<Planner>,
+    committer: Task<()>,
+    ahead: Task<()>,
+    snapshots: Task<()>,
     due: Arc<Due>,
 }
 
 /// What is needed to stop.
-struct Running {
-    threads: Threads,
+pub(crate) struct Running {
+    tasks: Tasks,
     log: Arc<Log>,
     disk: Arc<dyn Disk>,
     published: Arc<RwLock<Published>>,
@@ -62,36 +63,9 @@ impl JournalStore {
     pub fn open(disk: Arc<dyn Disk>, options: Options, place: &str) -> Result<Self, OpenError> {
         let opened = open(&disk, &options, place)?;
         let (signing_key, recovery) = (opened.signing_key, opened.recovery.clone());
-        let shared = Shared::new(disk, &options, opened);
         let watchers = Arc::new(Watchers::new());
-        let (submitter, inbox) = queue(options.queue);
-        let threads = shared.start(inbox, Arc::clone(&watchers), &options)?;
-        let Shared {
-            log,
-            disk,
-            published,
-            unsealed,
-            keys,
-            hasher,
-            failed,
-            ..
-        } = shared;
-        let view = View {
-            published: Arc::clone(&published),
-            keys,
-            hasher,
-            reader: log.reader(),
-            clock: Arc::clone(&options.clock),
-        };
-        let running = Running {
-            threads,
-            log,
-            disk,
-            published,
-            unsealed,
-            failed,
-            clock: options.clock,
-        };
+        let started = start(disk, options, opened, Arc::clone(&watchers), Arc::new(Threads))?;
+        let (view, submitter, running) = started;
         Ok(Self {
             view,
             signing_key,
@@ -120,7 +94,7 @@ impl JournalStore {
             return Ok(());
         };
         // Not on this thread: whoever submitted keeps the queue open until they have taken their answer, perhaps here.
-        let ended = tokio::task::spawn_blocking(move || running.close()).await;
+        let ended = tokio::task::spawn_blocking(move || block_on(running.close())).await;
         ended.map_err(|_| StoreError::Closed("closing it ended badly".into()))?
     }
 
@@ -153,7 +127,47 @@ impl JournalStore {
     }
 }
 
-/// What the threads work on together.
+/// Starts the tasks of a store that was opened. Answers what readers need, where to submit, and what stops it.
+pub(crate) fn start(
+    disk: Arc<dyn Disk>,
+    options: Options,
+    opened: Opened,
+    watchers: Arc<Watchers>,
+    spawn: Arc<dyn Spawn>,
+) -> Result<(View, Submitter, Running), OpenError> {
+    let (submitter, inbox) = queue(options.queue);
+    let shared = Shared::new(disk, &options, opened, spawn);
+    let tasks = shared.start(inbox, watchers, &options)?;
+    let Shared {
+        log,
+        disk,
+        published,
+        unsealed,
+        keys,
+        hasher,
+        failed,
+        ..
+    } = shared;
+    let view = View {
+        published: Arc::clone(&published),
+        keys,
+        hasher,
+        reader: log.reader(),
+        clock: Arc::clone(&options.clock),
+    };
+    let running = Running {
+        tasks,
+        log,
+        disk,
+        published,
+        unsealed,
+        failed,
+        clock: options.clock,
+    };
+    Ok((view, submitter, running))
+}
+
+/// What the tasks work on together.
 struct Shared {
     log: Arc<Log>,
     disk: Arc<dyn Disk>,
@@ -163,10 +177,11 @@ struct Shared {
     hasher: Hasher,
     failed: Arc<AtomicBool>,
     on_fatal: OnFatal,
+    spawn: Arc<dyn Spawn>,
 }
 
 impl Shared {
-    fn new(disk: Arc<dyn Disk>, options: &Options, opened: Opened) -> Self {
+    fn new(disk: Arc<dyn Disk>, options: &Options, opened: Opened, spawn: Arc<dyn Spawn>) -> Self {
         let unsealed = Unsealed {
             segment: opened.unsealed.0,
             pairs: opened.unsealed.1,
@@ -186,13 +201,15 @@ impl Shared {
                 told.store(true, Ordering::Release);
                 outer(why);
             }),
+            spawn,
         }
     }
 
-    fn start(&self, inbox: Inbox, watchers: Arc<Watchers>, options: &Options) -> Result<Threads, OpenError> {
+    fn start(&self, inbox: Inbox, watchers: Arc<Watchers>, options: &Options) -> Result<Tasks, OpenError> {
         // One batch may wait while another is written; the third is being decided.
         let (batches, decided) = mpsc::channel(1);
         let (spare, spares) = std::sync::mpsc::channel();
+        let (ahead, filling) = mpsc::unbounded_channel();
         let done = Arc::new(AtomicU64::new(0));
         let due = Arc::new(Due::every(options.snapshot_every));
         let writer = Writer::new(
@@ -203,6 +220,7 @@ impl Shared {
             Arc::clone(&options.clock),
             Arc::clone(&done),
             batches,
+            ahead,
             spares,
         );
         let committer = Committer {
@@ -217,22 +235,41 @@ impl Shared {
             on_fatal: Arc::clone(&self.on_fatal),
             snapshots: Arc::clone(&due),
             runs: Vec::new(),
+            spawn: Arc::clone(&self.spawn),
         };
         let alarm = || Alarm(Arc::clone(&self.on_fatal));
-        Ok(Threads {
-            writer: spawn("saldo-writer", alarm().around(move || writer.run(inbox)))?,
-            committer: spawn("saldo-committer", alarm().around(move || committer.run(decided)))?,
-            snapshots: spawn("saldo-snapshots", self.snapshots(Arc::clone(&due)))?,
+        Ok(Tasks {
+            writer: Task::start(&*self.spawn, "saldo-writer", alarm().around(writer.run(inbox)))?,
+            committer: Task::start(
+                &*self.spawn,
+                "saldo-committer",
+                alarm().around(committer.run(decided)),
+            )?,
+            ahead: Task::start(&*self.spawn, "saldo-space", self.make_ahead(filling))?,
+            snapshots: Task::start(&*self.spawn, "saldo-snapshots", self.snapshots(Arc::clone(&due)))?,
             due,
         })
     }
 
-    fn snapshots(&self, due: Arc<Due>) -> impl FnOnce() + use<> {
+    /// Makes the next segment while the current one is still being filled.
+    fn make_ahead(&self, mut filling: mpsc::UnboundedReceiver<Span>) -> impl Future<Output = ()> + use<> {
+        let log = Arc::clone(&self.log);
+        async move {
+            while let Some(span) = filling.recv().await {
+                if let Err(error) = log.prepare(span) {
+                    // The writer meets the same error when it really needs the segment, and answers it then.
+                    tracing::warn!(%error, "cannot make the next journal segment ahead of time");
+                }
+            }
+        }
+    }
+
+    fn snapshots(&self, due: Arc<Due>) -> impl Future<Output = ()> + use<> {
         let (disk, store) = (Arc::clone(&self.disk), self.log.store_id());
         let (published, unsealed) = (Arc::clone(&self.published), Arc::clone(&self.unsealed));
-        move || {
-            while due.wait() {
-                if let Err(error) = snapshot::write(&*disk, &store, &published, &unsealed) {
+        async move {
+            while due.wait().await {
+                if let Err(error) = snapshot::write(&*disk, &store, &published, &unsealed).await {
                     tracing::warn!(%error, "no snapshot was written; opening will take longer");
                 }
             }
@@ -240,32 +277,35 @@ impl Shared {
     }
 }
 
-impl Threads {
+impl Tasks {
     /// Waits until what was taken is finished; gives the planner back for the closing frame.
-    fn join(self) -> Result<Planner, StoreError> {
+    async fn end(self) -> Result<Planner, StoreError> {
         self.due.stop();
         // All of them, whatever became of one: then nothing works on the folder any more.
-        let (snapshots, writer, committer) =
-            (self.snapshots.join(), self.writer.join(), self.committer.join());
-        let ended = |what: &str| StoreError::Closed(format!("{what} ended badly"));
-        let planner = writer.map_err(|_| ended("the writer"))?;
-        committer.map_err(|_| ended("the committer"))?;
-        snapshots.map_err(|_| ended("the snapshot thread"))?;
+        let (snapshots, writer) = (self.snapshots.end().await, self.writer.end().await);
+        let (committer, ahead) = (self.committer.end().await, self.ahead.end().await);
+        let badly = |what: &'static str| move |EndedBadly| StoreError::Closed(format!("{what} ended badly"));
+        let planner = writer.map_err(badly("the writer"))?;
+        committer.map_err(badly("the committer"))?;
+        ahead.map_err(badly("who makes segments"))?;
+        snapshots.map_err(badly("who makes snapshots"))?;
         Ok(planner)
     }
 }
 
 impl Running {
-    fn close(self) -> Result<(), StoreError> {
-        let planner = self.threads.join()?;
+    /// Finishes what was taken, once nobody can submit any more; writes a snapshot and a closing frame.
+    pub(crate) async fn close(self) -> Result<(), StoreError> {
+        let planner = self.tasks.end().await?;
         if self.failed.load(Ordering::Acquire) {
             return Err(StoreError::Closed("a write or sync failed before".into()));
         }
         let store = self.log.store_id();
-        if let Err(error) = snapshot::write(&*self.disk, &store, &self.published, &self.unsealed) {
+        let written = snapshot::write(&*self.disk, &store, &self.published, &self.unsealed).await;
+        if let Err(error) = written {
             tracing::warn!(%error, "no snapshot was written; opening will take longer");
         }
-        let log = Arc::into_inner(self.log).expect("its threads have ended");
+        let log = Arc::into_inner(self.log).expect("its tasks have ended");
         let closed = log.close(planner, (self.clock)().0);
         closed
             .map(|_| ())
@@ -278,12 +318,12 @@ impl Drop for JournalStore {
     fn drop(&mut self) {
         self.submitter.get_mut().take();
         if let Some(running) = self.running.get_mut().take() {
-            let _ = running.threads.join();
+            let _ = block_on(running.tasks.end());
         }
     }
 }
 
-/// Says so when its thread panics: half a batch may be decided or shown, and nobody takes commands any more.
+/// Says so when its task panics: half a batch may be decided or shown, and nobody takes commands any more.
 struct Alarm(OnFatal);
 
 impl Drop for Alarm {
@@ -295,18 +335,7 @@ impl Drop for Alarm {
 }
 
 impl Alarm {
-    fn around<T>(self, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-        move || {
-            let _alarm = self;
-            work()
-        }
+    async fn around<T>(self, work: impl Future<Output = T>) -> T {
+        work.await
     }
-}
-
-fn spawn<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, OpenError> {
-    let thread = std::thread::Builder::new().name(name.into()).spawn(work);
-    thread.map_err(|error| OpenError::Disk(crate::log::DiskError::from_io("starting", name, error)))
 }

@@ -1,4 +1,4 @@
-//! The writer: one thread that decides. It gathers what waits, reserves the worst case of it on the disk, decides each
+//! The writer: one task that decides. It gathers what waits, reserves the worst case of it on the disk, decides each
 //! command on its own tables, which run ahead of what is durable, and hands the frame to the committer. The next batch
 //! is decided while the last is being synced.
 
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::find::{Source, corrupt, find_row, read_payload};
 use crate::index::Hasher;
 use crate::log::frame::{FRAME_HEADER, RECORD_OVERHEAD};
-use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner};
+use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner, Span};
 use crate::payload::{Links, put_links};
 use crate::tables::Tables;
 
@@ -104,7 +104,7 @@ impl InFlight {
     }
 }
 
-/// The writer's thread.
+/// The writer's task.
 pub(crate) struct Writer {
     pub(crate) tables: Tables,
     pub(crate) log: Arc<Log>,
@@ -116,6 +116,8 @@ pub(crate) struct Writer {
     /// The last batch that is published.
     pub(crate) published: Arc<AtomicU64>,
     pub(crate) out: mpsc::Sender<Batch>,
+    /// Told which segment is filling up, so that the next one is made ahead.
+    pub(crate) ahead: mpsc::UnboundedSender<Span>,
     /// Empty frames that come back to be used again.
     pub(crate) spare: std::sync::mpsc::Receiver<FrameBuf>,
     state: Work,
@@ -204,7 +206,7 @@ impl Open {
 impl Writer {
     #[allow(
         clippy::too_many_arguments,
-        reason = "the parts of one thread, put together in one place"
+        reason = "the parts of one task, put together in one place"
     )]
     pub(crate) fn new(
         tables: Tables,
@@ -214,6 +216,7 @@ impl Writer {
         clock: Arc<dyn Fn() -> Micros + Send + Sync>,
         published: Arc<AtomicU64>,
         out: mpsc::Sender<Batch>,
+        ahead: mpsc::UnboundedSender<Span>,
         spare: std::sync::mpsc::Receiver<FrameBuf>,
     ) -> Self {
         let (reader, planner) = (log.reader(), log.planner());
@@ -227,19 +230,20 @@ impl Writer {
             clock,
             published,
             out,
+            ahead,
             spare,
             state: Work::default(),
         }
     }
 
     /// Decides until all submitters are gone or the committer stopped. Gives the planner back for the closing frame.
-    pub(crate) fn run(mut self, mut inbox: Inbox) -> Planner {
-        while let Some(submissions) = inbox.next_batch(BATCH_COMMANDS) {
+    pub(crate) async fn run(mut self, mut inbox: Inbox) -> Planner {
+        while let Some(submissions) = inbox.next_batch(BATCH_COMMANDS).await {
             let mut waiting: VecDeque<_> = submissions.into_iter().map(Turn::new).collect();
             while !waiting.is_empty() {
                 self.state.flight.prune(self.published.load(Ordering::Acquire));
                 let batch = self.decide_batch(&mut waiting);
-                if self.out.blocking_send(batch).is_err() {
+                if self.out.send(batch).await.is_err() {
                     return self.planner;
                 }
             }
@@ -289,6 +293,10 @@ impl Writer {
                 return batch;
             }
         };
+        if let Some(span) = self.planner.next_is_due() {
+            // Nobody makes segments ahead any more; then they are made when they are needed.
+            let _ = self.ahead.send(span);
+        }
         let mut open = Open {
             start,
             frame: batch.frame,

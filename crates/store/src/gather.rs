@@ -64,8 +64,8 @@ pub struct Inbox(mpsc::Receiver<Submission>);
 impl Inbox {
     /// Waits for a submission, then takes those that wait too, up to about `commands` commands in all. `None` when all
     /// submitters are gone, or the inbox was closed and is empty.
-    pub fn next_batch(&mut self, commands: usize) -> Option<Vec<Submission>> {
-        let first = self.0.blocking_recv()?;
+    pub async fn next_batch(&mut self, commands: usize) -> Option<Vec<Submission>> {
+        let first = self.0.recv().await?;
         let mut count = first.commands.len();
         let mut batch = vec![first];
         while count < commands {

@@ -40,7 +40,7 @@ pub use self::space::SegmentSizes;
 use self::frame::{FRAME_HEADER, Seal};
 use self::scan::Shared;
 use self::segment::Segments;
-use self::space::{Helper, Space};
+use self::space::Space;
 
 /// The file through which a store is locked.
 pub const LOCK_FILE: &str = "lock";
@@ -102,10 +102,8 @@ struct Tail {
 
 /// An open log. All methods take `&self`, so that an `Arc` of it serves the writer and the committer.
 pub struct Log {
-    // Fields are dropped in this order: the helper ends before the lock is free.
-    helper: Helper,
     shared: Arc<Shared>,
-    space: Arc<Space>,
+    space: Space,
     tail: Mutex<Tail>,
     poisoned: AtomicBool,
     options: LogOptions,
@@ -187,9 +185,8 @@ impl Log {
             .holding(position.start)
             .ok_or(LogError::BadLocator(position.start))?;
         let segments = Arc::clone(&shared.segments);
-        let space = Arc::new(Space::new(disk, segments, shared.store, options.sizes));
+        let space = Space::new(disk, segments, shared.store, options.sizes);
         Ok(Self {
-            helper: Helper::start(Arc::clone(&space))?,
             tail: Mutex::new(Tail {
                 position,
                 segment,
@@ -228,7 +225,6 @@ impl Log {
 
     /// Makes sure that a frame of up to this many bytes, header included, can be written at the planned end without
     /// asking the disk for space; only here a full disk shows, as [`LogError::NoSpace`], and the log stays healthy.
-    /// When more than half of the segment is planned, the next is made in the background.
     pub fn reserve(&self, planner: &mut Planner, frame_bytes: u64) -> Result<(), LogError> {
         self.check_healthy()?;
         if frame_bytes > self.options.max_frame {
@@ -238,14 +234,15 @@ impl Log {
             });
         }
         if frame_bytes <= planner.room() {
-            if !planner.asked && planner.room() < planner.current.capacity / 2 {
-                planner.asked = true;
-                self.helper.ask(planner.current);
-            }
             return Ok(());
         }
         planner.next = Some(self.space.after(planner.current, frame_bytes)?);
         Ok(())
+    }
+
+    /// Makes the segment after this one before it is needed: see [`Planner::next_is_due`].
+    pub fn prepare(&self, current: Span) -> Result<(), LogError> {
+        self.space.after(current, 0).map(|_| ())
     }
 
     /// Writes a planned frame. It is durable, and readers see it, after [`Log::sync`].

@@ -38,7 +38,7 @@ pub struct Planner {
     pub(crate) end: u64,
     pub(crate) current: Span,
     pub(crate) next: Option<Span>,
-    /// Whether the helper was asked for the next segment.
+    /// Whether the next segment was asked for.
     pub(crate) asked: bool,
 }
 
@@ -94,6 +94,13 @@ impl Planner {
     /// How many bytes a frame may have without beginning a new segment.
     pub fn room(&self) -> u64 {
         self.current.end() - self.end
+    }
+
+    /// The segment whose next one is to be made ahead: once, when more than half of it is planned.
+    pub fn next_is_due(&mut self) -> Option<Span> {
+        let due = !self.asked && self.room() < self.current.capacity / 2;
+        self.asked |= due;
+        due.then_some(self.current)
     }
 
     /// The sequence of the last planned frame.

@@ -1,8 +1,6 @@
 //! Space ahead: segments are made before a batch needs them, so that only this can meet a full disk.
 
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
@@ -35,7 +33,7 @@ pub(crate) struct Space {
     segments: Arc<Segments>,
     store: StoreId,
     sizes: SegmentSizes,
-    /// Held while a segment is being made: the helper and the writer may want the same one.
+    /// Held while a segment is being made: who makes them ahead and the writer may want the same one.
     making: Mutex<()>,
 }
 
@@ -98,51 +96,5 @@ fn no_space(error: DiskError, bytes: u64) -> LogError {
     match error {
         DiskError::NoSpace { .. } => LogError::NoSpace { bytes },
         other => other.into(),
-    }
-}
-
-/// A thread that makes the next segment while the current one is still being filled.
-pub(crate) struct Helper {
-    requests: Option<mpsc::Sender<Span>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Helper {
-    pub(crate) fn start(space: Arc<Space>) -> Result<Self, LogError> {
-        let (requests, inbox) = mpsc::channel::<Span>();
-        let work = move || {
-            for current in inbox {
-                if let Err(error) = space.after(current, 0) {
-                    // The writer meets the same error when it really needs the segment, and answers it then.
-                    tracing::warn!(%error, "cannot make the next journal segment ahead of time");
-                }
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name("journal-space".to_owned())
-            .spawn(work)
-            .map_err(|e| DiskError::from_io("start a thread for", "the journal", e))?;
-        Ok(Self {
-            requests: Some(requests),
-            thread: Some(thread),
-        })
-    }
-
-    /// Asks for the segment after this one; never waits.
-    pub(crate) fn ask(&self, current: Span) {
-        if let Some(requests) = &self.requests {
-            // It fails only when the thread has died; then segments are made when they are needed.
-            let _ = requests.send(current);
-        }
-    }
-}
-
-impl Drop for Helper {
-    fn drop(&mut self) {
-        self.requests = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic there has been reported by the thread itself.
-            let _ = thread.join();
-        }
     }
 }

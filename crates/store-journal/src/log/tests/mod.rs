@@ -376,12 +376,19 @@ fn the_next_segment_is_made_ahead() {
     let disk = MemDisk::new();
     let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
     let mut planner = log.planner();
+    let mut due = Vec::new();
     for i in 0..12 {
         append(&log, &mut planner, &[payload(i, 1000)]);
+        due.extend(planner.next_is_due());
     }
     assert_eq!(planner.end().get() / (16 << 10), 0, "still in the first segment");
+    assert_eq!(
+        due.iter().map(|span| span.number).collect::<Vec<_>>(),
+        [1],
+        "once"
+    );
+    log.prepare(due[0]).unwrap();
     drop(log);
-    // Dropping the log waits for the helper.
     assert_eq!(disk.content("00000002.log").len(), 32 << 10);
     let (log, _) = open(&disk).unwrap();
     assert_eq!(log.reader().segments().len(), 1, "what is unused is not shown");
