@@ -69,6 +69,8 @@ pub mod log;
 mod open;
 mod payload;
 mod reads;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 mod snapshot;
 mod store_impl;
 mod tables;

@@ -93,6 +93,17 @@ pub fn create(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Result<()
     for secret in [&mut store[..], &mut key[..]] {
         getrandom::fill(secret).map_err(|error| OpenError::Random(error.to_string()))?;
     }
+    create_as(disk, options, place, store, key)
+}
+
+/// Makes a store of this id and with this secret.
+pub(crate) fn create_as(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    place: &str,
+    store: StoreId,
+    key: [u8; 32],
+) -> Result<(), OpenError> {
     // The key comes first, and the log last: what was interrupted in between is no store yet, and is made again.
     if !disk.list()?.iter().any(|name| name == SIGNING_KEY) {
         write_whole(&**disk, SIGNING_KEY, &key)?;

@@ -98,7 +98,7 @@ impl Seal {
         self.genesis
     }
 
-    fn checksum(&self, frame: &[u8]) -> u32 {
+    pub(crate) fn checksum(&self, frame: &[u8]) -> u32 {
         crc32c::crc32c_append(self.salt, &frame[8..])
     }
 

@@ -127,6 +127,7 @@ fn refuse_damage(shared: &Shared, stop: &Stop, last: u64) -> Result<(), LogError
     let segments = shared.segments.all();
     for segment in segments.iter().skip(stop.segment as usize - 1) {
         if let Some((at, header)) = find_frame(segment, &shared.seal, offset, last)? {
+            let stop = stop.damaged_at(shared)?;
             let what = format!(
                 "{}, and a valid frame {} follows in {}, byte {at}, so this is not an unfinished last write",
                 stop.fault,

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use super::error::LogError;
 use super::frame::{FRAME_HEADER, FrameFault, FrameHash, FrameHeader, FrameView, Seal, hash_frame};
+use super::reader::nonzero;
 use super::segment::{Locator, SEGMENT_HEADER, Segment, Segments, StoreId};
 
 /// Bytes are read ahead in pieces of this size.
@@ -115,6 +116,27 @@ pub(crate) struct Stop {
     pub(crate) fault: FrameFault,
 }
 
+impl Stop {
+    /// Where the frame that is due should be, if this is damage: in the next segment, when this one is unused from here on.
+    pub(crate) fn damaged_at(self, shared: &Shared) -> Result<Self, LogError> {
+        let mut here = self;
+        while let Some(segment) = shared.segments.get(here.segment)
+            && nonzero(&segment, here.offset)?.is_none()
+        {
+            let Some(next) = shared.segments.get(here.segment + 1) else {
+                return Ok(self);
+            };
+            let fault = Window::new(next).frame(&shared.seal, SEGMENT_HEADER)?.err();
+            here = Self {
+                segment: here.segment + 1,
+                offset: SEGMENT_HEADER,
+                fault: fault.unwrap_or(self.fault),
+            };
+        }
+        Ok(here)
+    }
+}
+
 /// What a walk meets.
 enum Step {
     Frame(Probed),
@@ -188,6 +210,7 @@ impl Scan {
             None => Ok(None),
             Some(Step::Frame(probed)) => Ok(Some(self.view(&probed))),
             Some(Step::Stop(stop)) => {
+                let stop = stop.damaged_at(&self.shared)?;
                 let sequence = self.before.map(|(sequence, _)| sequence + 1);
                 Err(LogError::damaged(
                     stop.segment,

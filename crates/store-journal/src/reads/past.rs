@@ -157,7 +157,7 @@ pub(super) fn start_of(page: Page, to: Option<Micros>) -> Vec<Until> {
 }
 
 impl View {
-    pub(super) fn account_then(
+    pub(crate) fn account_then(
         &self,
         viewer: Viewer,
         id: AccountId,
@@ -179,7 +179,7 @@ impl View {
         Ok(Some(Stamped { value, position }))
     }
 
-    pub(super) fn entries(
+    pub(crate) fn entries(
         &self,
         viewer: Viewer,
         account: AccountId,

@@ -138,7 +138,7 @@ impl View {
         }))
     }
 
-    pub(super) fn account_now(
+    pub(crate) fn account_now(
         &self,
         viewer: Viewer,
         id: AccountId,
@@ -148,7 +148,7 @@ impl View {
         Ok(seen.slot(id).map(|slot| seen.stamped(seen.balances_now(slot))))
     }
 
-    pub(super) fn accounts(
+    pub(crate) fn accounts(
         &self,
         viewer: Viewer,
         filter: &AccountFilter,
@@ -359,7 +359,7 @@ impl View {
             .collect()
     }
 
-    pub(super) fn digest(&self, book: BookNo) -> Read<(Position, [u8; 32])> {
+    pub(crate) fn digest(&self, book: BookNo) -> Read<(Position, [u8; 32])> {
         let published = self.published();
         let head = published
             .tables

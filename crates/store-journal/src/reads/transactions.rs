@@ -27,7 +27,7 @@ enum From {
 }
 
 impl View {
-    pub(super) fn transaction(
+    pub(crate) fn transaction(
         &self,
         viewer: Viewer,
         id: TransactionId,
@@ -47,7 +47,7 @@ impl View {
         Ok(Some(Stamped { value, position }))
     }
 
-    pub(super) fn transactions(
+    pub(crate) fn transactions(
         &self,
         viewer: Viewer,
         filter: &TransactionFilter,
@@ -102,7 +102,7 @@ impl View {
         })
     }
 
-    pub(super) fn holds(&self, viewer: Viewer, filter: &HoldFilter, page: Page) -> Read<Listed<Arc<Hold>>> {
+    pub(crate) fn holds(&self, viewer: Viewer, filter: &HoldFilter, page: Page) -> Read<Listed<Arc<Hold>>> {
         let (history, candidates, from, position) = {
             let published = self.published();
             let seen = Seen::new(&published, viewer)?;
@@ -170,7 +170,7 @@ impl View {
         })
     }
 
-    pub(super) fn records(&self, book: BookNo, after: Position, limit: usize) -> Read<Vec<Arc<Record>>> {
+    pub(crate) fn records(&self, book: BookNo, after: Position, limit: usize) -> Read<Vec<Arc<Record>>> {
         let (history, newest) = {
             let published = self.published();
             published

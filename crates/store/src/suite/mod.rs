@@ -33,7 +33,7 @@ use std::sync::Arc;
 pub use self::contract::*;
 pub use self::random::Random;
 pub use self::stream::stream;
-pub use self::streams::{a_long_history_is_exact, now, random_streams};
+pub use self::streams::{a_long_history_is_exact, compare, now, random_streams};
 pub use self::walk::walk;
 use crate::Store;
 

@@ -82,6 +82,14 @@ async fn one_stream<B: Backend>(backend: &B, seed: u64) {
     }
 }
 
+/// Compares all that can be read of a store, or so many of a hundred reads of it, with what the model reads.
+///
+/// # Panics
+/// When anything differs; the message says what, and `when`.
+pub async fn compare(model: &Model, store: &dyn Store, seed: u64, share: u64, when: String) {
+    Pair::new(model, store, seed, share, when).dump().await;
+}
+
 async fn reopen<B: Backend>(backend: &B, place: &B::Place, store: Arc<dyn Store>) -> Arc<dyn Store> {
     store.close().await.expect("a store closes");
     drop(store);

@@ -1,0 +1,84 @@
+//! The whole store on a simulated disk, for many seeds; and the same without each of its defences, which must be seen.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use store::suite::env;
+use store_journal::simulation::{Kind, Tally, Violation, Without, run, run_without};
+
+/// Runs seeds on all cores until one goes wrong.
+fn all(first: u64, count: u64) -> Result<Tally, Box<Violation>> {
+    let next = AtomicU64::new(first);
+    let found = Mutex::new(Ok(Tally::default()));
+    let lanes = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..lanes {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count {
+                        return;
+                    }
+                    let ran = run(seed);
+                    let mut found = found.lock().expect("no lane panics");
+                    match (&mut *found, ran) {
+                        (Ok(tally), Ok(more)) => tally.add(&more),
+                        (Ok(_), Err(violation)) => *found = Err(violation),
+                        (Err(_), _) => return,
+                    }
+                }
+            });
+        }
+    });
+    found.into_inner().expect("no lane panics")
+}
+
+#[test]
+fn what_is_acknowledged_outlives_every_crash() {
+    let first = env("SALDO_TEST_SEED", 1);
+    let count = env("SALDO_TEST_STREAMS", 500);
+    match all(first, count) {
+        Ok(tally) => println!("{tally:?}"),
+        Err(violation) => panic!(
+            "SALDO_TEST_SEED={} SALDO_TEST_STREAMS=1: {violation}",
+            violation.seed
+        ),
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in [3, 4] {
+        assert_eq!(run(seed), run(seed));
+    }
+}
+
+/// How many seeds may pass until a missing defence is noticed.
+const PATIENCE: u64 = 300;
+
+#[test]
+fn every_defence_is_missed() {
+    for defence in Without::ALL {
+        let seen: &[Kind] = match defence {
+            Without::DataSync | Without::SyncBeforeReply | Without::Confirming => {
+                &[Kind::Lost, Kind::ShownTooEarly]
+            }
+            // Later frames are there, so it is a hole and no torn tail.
+            Without::FailedSync | Without::FolderSync => &[Kind::Lost, Kind::Refused],
+            // What was written ahead is there without what was written before.
+            Without::SyncBeforeNextFrame => &[Kind::Refused],
+            Without::Checksums => &[Kind::Refused, Kind::Differs],
+            Without::ZeroedTail => &[Kind::Derived],
+            Without::ReservedSpace => &[Kind::Stopped],
+            Without::SegmentSync => &[Kind::Refused, Kind::Lost],
+            Without::SnapshotSync => &[Kind::Incomplete],
+        };
+        let found = (1..=PATIENCE).find_map(|seed| {
+            let wrong = run_without(seed, Some(defence)).err()?;
+            seen.contains(&wrong.wrong.kind).then_some((seed, wrong))
+        });
+        let (seed, wrong) =
+            found.unwrap_or_else(|| panic!("without {defence:?}, {PATIENCE} seeds show nothing"));
+        println!("without {defence:?}, seed {seed} shows {:?}", wrong.wrong.kind);
+    }
+}
