@@ -101,6 +101,7 @@ impl Soak {
         tests
             .env("SALDO_TEST_SEED", self.seed.to_string())
             .env("SALDO_TEST_STREAMS", self.streams.to_string())
+            .env("SALDO_TEST_SHARE", "100")
             .env("SALDO_TEST_KILLS", self.kills.to_string());
         run::run(tests)
     }

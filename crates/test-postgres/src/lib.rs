@@ -54,17 +54,28 @@ impl Cluster {
     #[must_use]
     pub fn shared() -> Arc<Self> {
         static SHARED: OnceLock<Arc<Cluster>> = OnceLock::new();
-        let shared = SHARED
-            .get_or_init(|| Self::start(&["fsync=off", "full_page_writes=off", "synchronous_commit=off"]));
+        let shared = SHARED.get_or_init(|| {
+            let settings = [
+                "fsync=off",
+                "full_page_writes=off",
+                "synchronous_commit=off",
+                "max_wal_size=256MB",
+            ];
+            Self::start_in(&where_files_cost_little(), &settings)
+        });
         Arc::clone(shared)
     }
 
     /// Makes and starts one with these settings.
     #[must_use]
     pub fn start(settings: &[&str]) -> Arc<Self> {
+        Self::start_in(&std::env::temp_dir(), settings)
+    }
+
+    fn start_in(parent: &Path, settings: &[&str]) -> Arc<Self> {
         let folder = tempfile::Builder::new()
             .prefix("saldo-pg-")
-            .tempdir()
+            .tempdir_in(parent)
             .expect("a folder is made")
             .keep();
         let bin = bin();
@@ -237,6 +248,16 @@ impl Drop for Database {
         if let Ok(mut dropped) = self.cluster.dropped.lock() {
             dropped.push(self.name.clone());
         }
+    }
+}
+
+/// In memory where there is room for it: a database has some hundred files, and each test makes and drops one.
+fn where_files_cost_little() -> PathBuf {
+    const ENOUGH: u64 = 4 << 30;
+    let memory = PathBuf::from("/dev/shm");
+    match rustix::fs::statvfs(&memory) {
+        Ok(free) if free.f_bavail.saturating_mul(free.f_frsize) >= ENOUGH => memory,
+        _ => std::env::temp_dir(),
     }
 }
 

@@ -15,7 +15,8 @@
 //! store::suite!(Journal);
 //! ```
 //!
-//! `SALDO_TEST_SEED` is the first seed, `SALDO_TEST_STREAMS` how many streams are run.
+//! `SALDO_TEST_SEED` is the first seed, `SALDO_TEST_STREAMS` how many streams are run, `SALDO_TEST_SHARE` takes the place of
+//! [`Backend::share`].
 
 mod contract;
 mod deals;
@@ -56,8 +57,8 @@ pub trait Backend: Send + Sync + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// How many of a hundred reads are compared, by chance, when everything is: a slow store may choose fewer, as there are
-    /// many streams.
+    /// At the end of a stream everything is compared as it is seen by who sees a whole book. Before, and as others see it, so many
+    /// of a hundred reads are, by chance: a slow store may choose fewer, as there are many streams.
     fn share(&self) -> u64 {
         100
     }

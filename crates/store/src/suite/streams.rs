@@ -65,15 +65,12 @@ async fn one_stream<B: Backend>(backend: &B, seed: u64) {
         let when = format!("SALDO_TEST_SEED={seed}, after batch {nth}");
         Pair::new(&model, &*store, seed, 100, when).glance(book).await;
     }
+    let share = env("SALDO_TEST_SHARE", backend.share());
     let when = format!("SALDO_TEST_SEED={seed}, before closing");
-    Pair::new(&model, &*store, seed, backend.share(), when)
-        .dump()
-        .await;
+    Pair::new(&model, &*store, seed, share, when).dump(share).await;
     store = reopen(backend, &place, store).await;
     let when = format!("SALDO_TEST_SEED={seed}, opened again");
-    Pair::new(&model, &*store, seed, backend.share(), when)
-        .dump()
-        .await;
+    Pair::new(&model, &*store, seed, 100, when).dump(share).await;
     store.close().await.expect("a store closes");
     drop(store);
     if seed.is_multiple_of(VERIFIED) {
