@@ -84,7 +84,7 @@ async fn one_stream<B: Backend>(backend: &B, seed: u64) {
 /// # Panics
 /// When anything differs; the message says what, and `when`.
 pub async fn compare(model: &Model, store: &dyn Store, seed: u64, share: u64, when: String) {
-    Pair::new(model, store, seed, share, when).dump().await;
+    Pair::new(model, store, seed, share, when).dump(share).await;
 }
 
 async fn reopen<B: Backend>(backend: &B, place: &B::Place, store: Arc<dyn Store>) -> Arc<dyn Store> {
