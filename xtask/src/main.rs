@@ -1,9 +1,10 @@
-//! What a developer does with this repository: `cargo xtask test | ci | soak`.
+//! What a developer does with this repository: `cargo xtask test | ci | soak | bench`.
 #![allow(
     clippy::print_stderr,
     reason = "a command-line tool says on stderr what went wrong"
 )]
 
+mod bench;
 mod layering;
 mod requirements;
 mod run;
@@ -24,6 +25,8 @@ enum Task {
     Ci,
     /// Runs the tests in their long form: more random streams, more kills
     Soak(Soak),
+    /// Measures Saldo on PostgreSQL against a plain SQL ledger, and writes BENCHMARKS.md
+    Bench(bench::Bench),
 }
 
 #[derive(clap::Args)]
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::Ci => ci(),
         Task::Soak(soak) => soak.run(),
+        Task::Bench(bench) => bench.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! Running other programs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What a step gives, or the sentence that says why it failed.
@@ -14,14 +14,28 @@ pub(crate) fn step(name: &str) {
 /// The cargo that runs this task, in the root of the repository.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
     // Cargo says at run time where this crate is. What `env!` would say is out of date when a checkout has moved or
     // shares its target folder with another.
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| "xtask".into());
-    let mut command = Command::new(cargo);
-    command
-        .args(arguments)
-        .current_dir(Path::new(&manifest).join(".."));
-    command
+    Path::new(&manifest).join("..")
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> Result<PathBuf> {
+    let metadata = output(cargo(&["metadata", "--format-version", "1", "--no-deps"]))?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&metadata).map_err(|error| format!("cargo metadata is no JSON: {error}"))?;
+    let folder = metadata["target_directory"].as_str();
+    folder
+        .map(PathBuf::from)
+        .ok_or_else(|| "cargo metadata names no target folder".to_owned())
 }
 
 /// Runs `command` with this terminal.
@@ -40,6 +54,20 @@ pub(crate) fn output(mut command: Command) -> Result<Vec<u8>> {
     match command.stderr(Stdio::inherit()).output() {
         Ok(output) if output.status.success() => Ok(output.stdout),
         Ok(output) => Err(format!("{name}: {}", output.status)),
+        Err(error) => Err(format!("{name} can't be run: {error}")),
+    }
+}
+
+/// Runs `command` and gives what it prints on stdout; what it prints on stderr is shown only when it fails.
+pub(crate) fn output_quietly(mut command: Command) -> Result<Vec<u8>> {
+    let name = spell(&command);
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(output.stdout),
+        Ok(output) => Err(format!(
+            "{name}: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
         Err(error) => Err(format!("{name} can't be run: {error}")),
     }
 }

@@ -1,8 +1,9 @@
 //! Saldo, a balance server: the binary.
 //!
-//! [`cli`] reads the command line; each command is a module there, [`sandbox`] one of its own. [`http`] turns requests
+//! [`cli`] reads the command line; each command is a module there, [`sandbox`] and [`bench`] ones of their own. [`http`] turns requests
 //! into those of [`dialects`] and answers back; what they mean is not its business. [`place`] finds and opens stores.
 
+mod bench;
 mod cli;
 mod failure;
 mod http;

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::bench::Bench;
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::sandbox;
@@ -35,6 +36,8 @@ enum Command {
     Serve(serve::Serve),
     /// Checks a store to the last record and row: checksums, arithmetic, decisions, what was derived from them
     Verify(verify::Verify),
+    /// Sends load to running servers, and shows how fast they answered
+    Bench(Bench),
 }
 
 /// Which store.
@@ -88,6 +91,10 @@ pub(crate) fn run() -> ExitCode {
                     ExitCode::from(2)
                 }
             };
+        }
+        Command::Bench(bench) => {
+            log("warn");
+            bench.run()
         }
     };
     match done {

@@ -1,5 +1,6 @@
 //! What every store must do; the module around says on which one.
 
+mod bench;
 mod drift;
 mod endpoints;
 mod kills;
