@@ -203,10 +203,13 @@ impl Reader<'_> {
                 concat!(
                     "select ",
                     $select,
-                    " from saldo.heads h join saldo.clients c on c.book = h.book \
-                     join saldo.accounts a on a.book = c.book and a.owner = c.id and a.is_primary and a.purpose = $3 ",
+                    // All of the book, or the one that asks: each by its own index.
+                    " from saldo.heads h cross join lateral ( \
+                       select * from saldo.clients where book = $1 and ($2::uuid is null or h.root = $2) \
+                       union all select * from saldo.clients where book = $1 and id = $2 and h.root <> $2 \
+                     ) c join saldo.accounts a on a.book = $1 and a.owner = c.id and a.is_primary and a.purpose = $3 ",
                     $join,
-                    " where h.book = $1 and ($2::uuid is null or h.root = $2 or c.id = $2)",
+                    " where h.book = $1",
                     $end
                 )
             };
@@ -214,7 +217,7 @@ impl Reader<'_> {
         let clients = from_clients!("c.row, a.row", "", " order by c.no");
         let balances = from_clients!(
             balance_columns!(),
-            "join saldo.balances b on b.book = a.book and b.account = a.no",
+            "join saldo.balances b on b.book = $1 and b.account = a.no",
             ""
         );
         let book = rows::book(viewer.book);

@@ -3,5 +3,6 @@
 mod faults;
 mod kept;
 mod opening;
+mod plans;
 mod suite;
 mod verify;
