@@ -406,14 +406,14 @@ fn plans_of_all_statements_use_indexes() {
         store.close().await.expect("it closes");
         let fill = FILL.replace(":n", &(entries / 2).to_string());
         database.try_sql(&fill).expect("the book is filled");
-        let explain = "do $$ begin execute format('alter database %I set auto_explain.log_min_duration = 0', current_database()); end $$";
-        database.try_sql(explain).expect("plans are logged");
         let middle = database
             .try_sql(
                 "select recorded_at from saldo.commands where book = 1 order by position limit 1 offset 600",
             )
             .expect("a time");
         let middle = Micros(middle.parse().expect("a time"));
+        let explain = "do $$ begin execute format('alter database %I set auto_explain.log_min_duration = 0', current_database()); end $$";
+        database.try_sql(explain).expect("plans are logged");
         let store = open(&database).await;
         submit(&cluster, &store, &commands[COMMANDS..]).await;
         let known = known(&commands);
