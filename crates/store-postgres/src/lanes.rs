@@ -8,15 +8,19 @@ use ledger::{BookNo, Command, Position};
 use parking_lot::Mutex;
 use store::{Outcome, StoreError};
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::batch::{Desk, Tried};
 use crate::error::Failure;
+use crate::reach::Horizon;
 
 /// About how many commands share a batch.
 const BATCH: usize = 4_096;
 /// How long to wait before a failed batch is tried again, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
+
+/// How much later than its deadline a request is answered by itself.
+const GRACE: Duration = Duration::from_millis(100);
 
 type Answers = Vec<Result<Outcome, StoreError>>;
 
@@ -35,8 +39,8 @@ pub(crate) struct Lanes {
     queues: Mutex<Queues>,
     /// Told when the last book has nothing to do any more.
     idle: Notify,
-    /// Told when something was committed here.
-    pub(crate) moved: Notify,
+    /// Told what was committed here.
+    pub(crate) horizon: Horizon,
     limit: usize,
     deadline: Duration,
     patience: Duration,
@@ -55,7 +59,7 @@ impl Lanes {
             desk,
             queues: Mutex::default(),
             idle: Notify::new(),
-            moved: Notify::new(),
+            horizon: Horizon::default(),
             limit: options.queue,
             deadline: options.deadline,
             patience: options.patience,
@@ -65,18 +69,21 @@ impl Lanes {
     /// Takes commands of one book, in the order of asking.
     pub(crate) async fn submit(self: &Arc<Self>, book: BookNo, commands: Vec<Command>) -> Answers {
         let count = commands.len();
+        let deadline = Instant::now() + self.deadline;
         let (reply, answer) = oneshot::channel();
         let job = Job {
             commands,
-            deadline: Instant::now() + self.deadline,
+            deadline,
             reply,
             uncertain: None,
         };
         match self.enqueue(book, job) {
-            // Whoever drops the reply unanswered stopped in the middle.
-            Ok(()) => answer
-                .await
-                .unwrap_or_else(|_| vec![Err(StoreError::UnknownFate); count]),
+            // A batch may be on its way when the time of some of its jobs is over; to those that still wait the lane can say
+            // that nothing was done. Whoever drops the reply unanswered stopped in the middle.
+            Ok(()) => match timeout_at(deadline + GRACE, answer).await {
+                Ok(Ok(answers)) => answers,
+                Ok(Err(_)) | Err(_) => vec![Err(StoreError::UnknownFate); count],
+            },
             Err(error) => vec![Err(error); count],
         }
     }
@@ -202,7 +209,7 @@ impl Lane {
             jobs = jobs.len(),
             "committed"
         );
-        self.lanes.moved.notify_waiters();
+        self.lanes.horizon.rise(self.book, position);
         let mut outcomes = outcomes.into_iter();
         for job in jobs {
             let mut answers: Answers = outcomes.by_ref().take(job.commands.len()).collect();

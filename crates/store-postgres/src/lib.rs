@@ -34,6 +34,7 @@
 
 mod batch;
 mod changes;
+mod connect;
 mod error;
 mod facts;
 mod kept;
@@ -45,11 +46,13 @@ mod numeric;
 mod options;
 mod pages;
 mod pool;
+mod reach;
 mod reads;
 mod rows;
 mod session;
 mod store_impl;
 mod tail;
+mod tls;
 mod verify;
 mod work;
 mod write;

@@ -1,8 +1,13 @@
 //! Making and changing the tables, under a lock that only those who do that take.
 
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
+use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::{Instant, timeout};
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use crate::connect::{Connector, Line};
 use crate::error::{Failure, OpenError, describe};
 use crate::options::{Options, Url};
 
@@ -23,14 +28,25 @@ const TRIES: usize = 20;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pending(pub Vec<&'static str>);
 
-/// A connection of its own, checked: the database keeps what it says it keeps.
-pub(crate) async fn connect(url: &Url, options: &Options) -> Result<Client, OpenError> {
-    let connecting = tokio::time::timeout(options.deadline, url.config.connect(NoTls));
-    let late = |_| OpenError::Database("it did not answer in time".into());
-    let (client, connection) = connecting.await.map_err(late)??;
-    tokio::spawn(connection);
-    check_settings(&client, options).await?;
-    Ok(client)
+/// How long the tables may take to be changed: large ones do.
+const CHANGING: Duration = Duration::from_secs(60 * 60);
+
+/// A connection, checked: the database keeps what it says it keeps.
+pub(crate) async fn connect(url: &Url, options: &Options) -> Result<(Arc<Connector>, Line), OpenError> {
+    let connector = Connector::new(url)?;
+    let connecting = connector.connect(Instant::now() + options.deadline).await;
+    let line = connecting.map_err(|refused| OpenError::Database(refused.why))?;
+    in_time(options.deadline, check_settings(&line.client, options)).await?;
+    Ok((connector, line))
+}
+
+/// What a database that has fallen silent answers, after a while.
+pub(crate) async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, OpenError>>,
+) -> Result<T, OpenError> {
+    let late = |_| OpenError::Database("it does not answer any more".into());
+    timeout(limit, work).await.map_err(late)?
 }
 
 async fn check_settings(client: &Client, options: &Options) -> Result<(), OpenError> {
@@ -91,22 +107,26 @@ fn pending(version: Option<i32>) -> Result<Pending, OpenError> {
 /// # Errors
 /// When there is no store, or it can't be asked.
 pub async fn check(url: &Url, options: &Options) -> Result<Pending, OpenError> {
-    let client = connect(url, options).await?;
-    match version(&client).await? {
+    let (_, line) = connect(url, options).await?;
+    match in_time(options.deadline, version(&line.client)).await? {
         None => Err(OpenError::NotFound),
         found => pending(found),
     }
 }
 
 /// Does what is yet to be done. Where there is no store, one is made if `create` says so.
-pub(crate) async fn migrate(client: &Client, create: bool) -> Result<(), OpenError> {
-    let found = version(client).await?;
+pub(crate) async fn migrate(client: &Client, create: bool, options: &Options) -> Result<(), OpenError> {
+    let found = in_time(options.deadline, version(client)).await?;
     if found.is_none() && !create {
         return Err(OpenError::NotFound);
     }
     if pending(found)?.0.is_empty() {
         return Ok(());
     }
+    in_time(CHANGING, insist(client)).await
+}
+
+async fn insist(client: &Client) -> Result<(), OpenError> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -139,7 +159,7 @@ fn is_race(error: &tokio_postgres::Error) -> bool {
 async fn try_migrate(client: &Client) -> Result<(), tokio_postgres::Error> {
     client.batch_execute(LOCK).await?;
     client
-        .batch_execute("begin; select 1 from saldo.migration_lock where id = 1 for update")
+        .batch_execute("begin; set local statement_timeout = 0; select 1 from saldo.migration_lock where id = 1 for update")
         .await?;
     let done = client
         .query_typed("select coalesce(max(version), 0) from saldo.migrations", &[])

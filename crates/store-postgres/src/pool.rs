@@ -2,25 +2,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use store::StoreError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_postgres::{Client, NoTls};
+use tokio::time::{Instant, timeout_at};
 
-use crate::error::{Failure, describe};
-use crate::options::{Options, Url};
+use crate::connect::{Connector, Line};
+use crate::error::Failure;
+use crate::options::Options;
 use crate::session::Session;
-
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// The connections of a store.
 pub(crate) struct Pool {
-    url: Url,
+    connector: Arc<Connector>,
+    prepare: bool,
     idle: Mutex<Vec<Session>>,
+    /// How often a connection was found lost. Those that were made before are likely lost as well, and each would cost a try.
+    losses: AtomicUsize,
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
     may_wait: usize,
@@ -34,10 +33,13 @@ pub(crate) struct Held {
 }
 
 impl Pool {
-    pub(crate) fn new(url: Url, options: &Options) -> Arc<Self> {
+    /// Lends connections of this kind; the one that opened the store is the first.
+    pub(crate) fn new(connector: Arc<Connector>, first: Line, prepare: bool, options: &Options) -> Arc<Self> {
         Arc::new(Self {
-            url,
-            idle: Mutex::default(),
+            connector,
+            prepare,
+            idle: Mutex::new(vec![Session::new(first, prepare, 0)]),
+            losses: AtomicUsize::new(0),
             permits: Arc::new(Semaphore::new(options.connections)),
             waiting: AtomicUsize::new(0),
             may_wait: options.queue,
@@ -83,23 +85,28 @@ impl Pool {
     }
 
     async fn connect(&self, deadline: Instant) -> Result<Session, Failure> {
-        let connecting = timeout(CONNECT, self.url.config.connect(NoTls));
-        let late = |_| Failure::Passing("the database did not answer in time".into());
-        let (client, connection) = timeout_at(deadline, connecting)
-            .await
-            .map_err(late)?
-            .map_err(late)??;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = describe(&error), "a connection to the database ended");
-            }
-        });
-        Ok(Session::new(client, self.url.prepare))
+        // Counted before, so that a loss meanwhile counts against it.
+        let losses = self.losses.load(Ordering::Relaxed);
+        let line = self.connector.connect(deadline).await?;
+        Ok(Session::new(line, self.prepare, losses))
     }
 
-    /// Takes a connection that was made to open the store.
-    pub(crate) fn adopt(&self, client: Client) {
-        self.idle.lock().push(Session::new(client, self.url.prepare));
+    /// Takes a connection back, if it can be used again.
+    fn take_back(&self, session: Session) {
+        let losses = session.losses_before;
+        if !session.is_good() {
+            let first =
+                self.losses
+                    .compare_exchange(losses, losses + 1, Ordering::Relaxed, Ordering::Relaxed);
+            if first.is_ok() {
+                self.idle.lock().clear();
+            }
+        } else if !self.permits.is_closed() {
+            let mut idle = self.idle.lock();
+            if losses == self.losses.load(Ordering::Relaxed) {
+                idle.push(session);
+            }
+        }
     }
 
     /// Lends nothing any more.
@@ -136,9 +143,8 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let good = self.session.take().filter(Session::is_good);
-        if let Some(session) = good.filter(|_| !self.pool.permits.is_closed()) {
-            self.pool.idle.lock().push(session);
+        if let Some(session) = self.session.take() {
+            self.pool.take_back(session);
         }
     }
 }

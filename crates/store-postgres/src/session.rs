@@ -7,15 +7,17 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all, ready};
+use futures_util::{FutureExt, TryStreamExt};
 use parking_lot::Mutex;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::{Client, Row, SimpleQueryStream, Statement};
 use uuid::Uuid;
 
-use crate::error::Failure;
+use crate::connect::Line;
+use crate::error::{Failure, ends_session};
 use crate::numeric::Numeric;
 use crate::pool::Held;
 
@@ -69,15 +71,20 @@ pub(crate) struct Session {
     prepare: bool,
     statements: Mutex<HashMap<String, Known>>,
     broken: AtomicBool,
+    task: AbortHandle,
+    /// How many connections the pool had found lost when this one was made.
+    pub(crate) losses_before: usize,
 }
 
 impl Session {
-    pub(crate) fn new(client: Client, prepare: bool) -> Self {
+    pub(crate) fn new(line: Line, prepare: bool, losses_before: usize) -> Self {
         Self {
-            client,
+            client: line.client,
             prepare,
             statements: Mutex::default(),
             broken: AtomicBool::new(false),
+            task: line.task,
+            losses_before,
         }
     }
 
@@ -103,23 +110,37 @@ impl Session {
         )
         .await;
         for ((text, _), prepared) in often.into_iter().zip(prepared) {
-            self.statements.lock().insert(text, Known::Prepared(prepared?));
+            let prepared = prepared.map_err(|error| self.failed(error))?;
+            self.statements.lock().insert(text, Known::Prepared(prepared));
         }
         Ok(())
     }
 
+    /// What an error means; and, should the connection be of no more use, that nobody gets it again.
+    fn failed(&self, error: tokio_postgres::Error) -> Failure {
+        if ends_session(&error) {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        error.into()
+    }
+
     async fn query(&self, text: &str, params: &[&dyn Param]) -> Result<Vec<Row>, Failure> {
+        let asked = self.ask(text, params).await;
+        asked.map_err(|error| self.failed(error))
+    }
+
+    async fn ask(&self, text: &str, params: &[&dyn Param]) -> Result<Vec<Row>, tokio_postgres::Error> {
         match self.prepared(text, params) {
             Some(statement) => {
                 let params: Vec<_> = params.iter().map(|param| param.as_sql()).collect();
-                Ok(self.client.query(&statement, &params).await?)
+                self.client.query(&statement, &params).await
             }
             None => {
                 let params: Vec<_> = params
                     .iter()
                     .map(|param| (param.as_sql(), param.sql_type()))
                     .collect();
-                Ok(self.client.query_typed(text, &params).await?)
+                self.client.query_typed(text, &params).await
             }
         }
     }
@@ -143,9 +164,18 @@ impl Session {
         }
     }
 
-    /// Sends a command whose answer nobody needs: should it fail, so does whatever comes after it.
-    fn send(&self, command: &str) {
-        let _ = self.client.batch_execute(command).now_or_never();
+    /// Sends a command; its answer comes as this stream, and nothing needs to wait for it.
+    fn send(&self, command: &str) -> Option<SimpleQueryStream> {
+        self.client.simple_query_raw(command).now_or_never()?.ok()
+    }
+}
+
+impl Drop for Session {
+    /// One that is lost is not waited for: what it was asked may never be answered.
+    fn drop(&mut self) {
+        if !self.is_good() {
+            self.task.abort();
+        }
     }
 }
 
@@ -164,11 +194,12 @@ impl Purpose {
     const fn begin(self) -> Option<&'static str> {
         match self {
             Self::Read => Some(
-                "begin isolation level repeatable read read only; set local statement_timeout = '10s'; \
+                "begin isolation level repeatable read, read only; set local statement_timeout = '10s'; \
                  set local idle_in_transaction_session_timeout = '10s'",
             ),
+            // Not `read write`: a server that was told to take no writes shall take none.
             Self::Write => Some(
-                "begin isolation level read committed read write; set local statement_timeout = '10s'; \
+                "begin isolation level read committed; set local statement_timeout = '10s'; \
                  set local idle_in_transaction_session_timeout = '10s'",
             ),
             Self::Alone => None,
@@ -184,6 +215,9 @@ pub(crate) struct Transaction {
     held: Held,
     deadline: Instant,
     open: bool,
+    /// What is still to come of the answer to `begin`: the first statement looks at it, since without a transaction around
+    /// them each would be one of its own.
+    begun: Mutex<Option<SimpleQueryStream>>,
 }
 
 impl Transaction {
@@ -193,12 +227,13 @@ impl Transaction {
             held,
             deadline,
             open: false,
+            begun: Mutex::default(),
         };
         transaction
             .in_time(transaction.held.session().prepare_often_used())
             .await?;
         if let Some(begin) = purpose.begin() {
-            transaction.held.session().send(begin);
+            transaction.begun = Mutex::new(transaction.held.session().send(begin));
             transaction.open = true;
         }
         Ok(transaction)
@@ -207,13 +242,27 @@ impl Transaction {
     /// Runs a statement. It is sent when the future is first polled.
     pub(crate) fn query<'a>(&'a self, text: &'a str, params: &'a [&'a dyn Param]) -> Asked<'a> {
         // Boxed, since many are joined, and each is large.
-        Box::pin(self.in_time(self.held.session().query(text, params)))
+        Box::pin(self.in_time(async move {
+            let session = self.held.session();
+            let begun = self.begun.lock().take();
+            let Some(begun) = begun else {
+                return session.query(text, params).await;
+            };
+            let (begun, rows) =
+                join(begun.try_for_each(|_| ready(Ok(()))), session.query(text, params)).await;
+            begun.map_err(|error| session.failed(error))?;
+            rows
+        }))
     }
 
     /// Commits. Sent with the statements before it, it rolls back when one of them fails.
     pub(crate) async fn commit(&self) -> Result<(), Failure> {
-        self.in_time(async { Ok(self.held.session().client.batch_execute("commit").await?) })
-            .await
+        let session = self.held.session();
+        self.in_time(async {
+            let committed = session.client.batch_execute("commit").await;
+            committed.map_err(|error| session.failed(error))
+        })
+        .await
     }
 
     /// Says that it was committed.
@@ -233,7 +282,7 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         if self.open && self.held.session().is_good() {
-            self.held.session().send("rollback");
+            drop(self.held.session().send("rollback"));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ledger::{BookNo, Command, Position};
 use store::{Outcome, StoreError};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::batch::Desk;
 use crate::error::{Failure, OpenError};
@@ -13,15 +13,13 @@ use crate::facts::Facts;
 use crate::kept::Shelf;
 use crate::keys::Keys;
 use crate::lanes::Lanes;
-use crate::migrate::{connect, migrate, signing_key};
+use crate::migrate::{connect, in_time, migrate, signing_key};
 use crate::options::{Options, Url};
 use crate::pool::Pool;
 use crate::session::{Purpose, Transaction};
 
 /// How long a reader waits for a position.
 const REACH: Duration = Duration::from_secs(1);
-/// How long it waits before it looks again: another server's commits are not announced here.
-const LOOK: Duration = Duration::from_millis(20);
 /// How long to wait before a read is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -38,9 +36,10 @@ pub struct PostgresStore {
 /// # Errors
 /// When the database can't be reached or used.
 pub async fn create(url: &Url, options: &Options) -> Result<(), OpenError> {
-    let client = connect(url, options).await?;
-    migrate(&client, true).await?;
-    signing_key(&client).await.map(|_| ())
+    let (_, line) = connect(url, options).await?;
+    migrate(&line.client, true, options).await?;
+    let made = in_time(options.deadline, signing_key(&line.client)).await;
+    made.map(|_| ())
 }
 
 impl PostgresStore {
@@ -49,11 +48,10 @@ impl PostgresStore {
     /// # Errors
     /// When there is none, or the database can't be reached or used.
     pub async fn open(url: &Url, options: Options) -> Result<Self, OpenError> {
-        let client = connect(url, &options).await?;
-        migrate(&client, false).await?;
-        let signing_key = signing_key(&client).await?;
-        let pool = Pool::new(url.clone(), &options);
-        pool.adopt(client);
+        let (connector, line) = connect(url, &options).await?;
+        migrate(&line.client, false, &options).await?;
+        let signing_key = in_time(options.deadline, signing_key(&line.client)).await?;
+        let pool = Pool::new(connector, line, url.prepare, &options);
         let desk = Arc::new(Desk {
             pool,
             facts: Facts::default(),
@@ -93,17 +91,8 @@ impl PostgresStore {
     /// Waits until the book is at `wanted`, whichever server takes it there.
     pub(crate) async fn wait_for(&self, book: BookNo, wanted: Position) -> Result<(), StoreError> {
         let deadline = Instant::now() + REACH;
-        loop {
-            let moved = self.lanes.moved.notified();
-            let reached = self.position_of(book).await?;
-            if reached >= wanted {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(StoreError::PositionNotReached { wanted, reached });
-            }
-            let _ = timeout_at(deadline.min(Instant::now() + LOOK), moved).await;
-        }
+        let look = || self.position_of(book);
+        self.lanes.horizon.wait(book, wanted, deadline, look).await
     }
 
     /// Finishes what was taken, and closes the connections.

@@ -35,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A running PostgreSQL.
 pub struct Cluster {
     folder: PathBuf,
+    port: u16,
     /// Its standard input is the pipe.
     _guard: Child,
     count: AtomicUsize,
@@ -109,8 +110,10 @@ impl Cluster {
             .process_group(0)
             .spawn()
             .expect("a shell");
+        let port = settings.iter().find_map(|setting| setting.strip_prefix("port="));
         Arc::new(Self {
             folder,
+            port: port.map_or(5432, |port| port.parse().expect("a port is a number")),
             _guard: guard,
             count: AtomicUsize::new(0),
             dropped: Mutex::default(),
@@ -122,7 +125,7 @@ impl Cluster {
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         let folder = self.folder.display().to_string().replace('/', "%2F");
-        format!("postgres://saldo@{folder}/{database}")
+        format!("postgres://saldo@{folder}:{}/{database}", self.port)
     }
 
     /// The folder that everything of it lies in.
@@ -261,7 +264,9 @@ fn where_files_cost_little() -> PathBuf {
     }
 }
 
-fn is_root() -> bool {
+/// Whether we are root, who may become anybody.
+#[must_use]
+pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 

@@ -24,7 +24,7 @@ const CLIENTS: u128 = 8;
 /// How many answers must come between one kill and the next.
 const ANSWERS: usize = 200;
 /// No request takes longer: its deadline, and some time for a busy machine.
-const NEVER: Duration = Duration::from_secs(20);
+pub(crate) const NEVER: Duration = Duration::from_secs(20);
 
 pub(crate) const ROOT: ClientId = ClientId(1);
 pub(crate) const WORLD: AccountId = AccountId(2);
@@ -97,7 +97,7 @@ pub(crate) async fn found(store: &PostgresStore) -> BookNo {
     book
 }
 
-fn post(book: BookNo, id: u128) -> Command {
+pub(crate) fn post(book: BookNo, id: u128) -> Command {
     let posting = Posting {
         from: WORLD,
         to: MAIN,
@@ -157,7 +157,7 @@ async fn until_more_answers(answered: &AtomicUsize) {
 }
 
 /// What is in the book is what was answered, once each, and adds up.
-async fn check(store: &PostgresStore, book: BookNo, answered: &BTreeMap<TransactionId, Position>) {
+pub(crate) async fn check(store: &PostgresStore, book: BookNo, answered: &BTreeMap<TransactionId, Position>) {
     let records = store
         .records(book, Position(0), usize::MAX)
         .await
