@@ -9,7 +9,7 @@ use ledger::BookNo;
 use service::{Clock, Service};
 use store::{Page, Store, Viewer};
 use store_journal::{JournalStore, OpenError, Options};
-use store_postgres::PostgresStore;
+use store_postgres::{Pending, PostgresStore};
 
 use crate::failure::Failure;
 
@@ -99,6 +99,28 @@ impl Place {
                 let store = store.map_err(|error| self.failed("opening", &error))?;
                 tracing::info!(store = %self, "opened");
                 Ok(Arc::new(store))
+            }
+        }
+    }
+
+    /// What is yet to be done to the tables of the store here. A folder has none.
+    pub(crate) async fn pending(&self) -> Result<Pending, Failure> {
+        match self {
+            Self::Folder(_) => Ok(Pending::default()),
+            Self::Postgres(url) => {
+                let pending = store_postgres::check(url, &postgres_options()).await;
+                pending.map_err(|error| self.failed("checking", &error))
+            }
+        }
+    }
+
+    /// Brings the tables of the store here up to date; says what was done.
+    pub(crate) async fn migrate(&self) -> Result<Pending, Failure> {
+        match self {
+            Self::Folder(_) => Ok(Pending::default()),
+            Self::Postgres(url) => {
+                let done = store_postgres::migrate(url, &postgres_options()).await;
+                done.map_err(|error| self.failed("migrating", &error))
             }
         }
     }

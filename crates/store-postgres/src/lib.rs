@@ -58,7 +58,7 @@ mod work;
 mod write;
 
 pub use error::OpenError;
-pub use migrate::{Pending, check};
+pub use migrate::{Pending, check, migrate};
 pub use options::{Options, Url};
 pub use store_impl::{PostgresStore, create};
 pub use verify::{Progress, Report, VerifyError, verify};

@@ -11,8 +11,11 @@ use crate::connect::{Connector, Line};
 use crate::error::{Failure, OpenError, describe};
 use crate::options::{Options, Url};
 
-/// What is done to the tables, in order. What was released is not changed any more.
-const MIGRATIONS: [(&str, &str); 1] = [("books", include_str!("migrations/0001_books.sql"))];
+/// What is done to the tables, in order: each step's name and statements.
+pub(crate) type Steps = &'static [(&'static str, &'static str)];
+
+/// The steps up to this version. What was released is not changed any more.
+pub(crate) const STEPS: Steps = &[("books", include_str!("migrations/0001_books.sql"))];
 
 /// The tables that the others are made under.
 const LOCK: &str = "create schema if not exists saldo; \
@@ -25,7 +28,7 @@ const LOCK: &str = "create schema if not exists saldo; \
 const TRIES: usize = 20;
 
 /// What is yet to be done to a database's tables.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Pending(pub Vec<&'static str>);
 
 /// How long the tables may take to be changed: large ones do.
@@ -83,23 +86,15 @@ async fn version(client: &Client) -> Result<Option<i32>, OpenError> {
     Ok(rows.first().and_then(|row| row.get(0)))
 }
 
-fn known() -> i32 {
-    i32::try_from(MIGRATIONS.len()).expect("there are few")
-}
-
 /// What is yet to be done, from the version on.
-fn pending(version: Option<i32>) -> Result<Pending, OpenError> {
+fn pending(steps: Steps, version: Option<i32>) -> Result<Pending, OpenError> {
     let found = version.unwrap_or(0);
-    if found > known() {
-        return Err(OpenError::TooNew {
-            found,
-            known: known(),
-        });
+    let known = i32::try_from(steps.len()).expect("there are few");
+    if found > known {
+        return Err(OpenError::TooNew { found, known });
     }
     let done = usize::try_from(found).unwrap_or_default();
-    Ok(Pending(
-        MIGRATIONS[done..].iter().map(|(name, _)| *name).collect(),
-    ))
+    Ok(Pending(steps[done..].iter().map(|(name, _)| *name).collect()))
 }
 
 /// What is yet to be done to the tables of a store.
@@ -110,33 +105,53 @@ pub async fn check(url: &Url, options: &Options) -> Result<Pending, OpenError> {
     let (_, line) = connect(url, options).await?;
     match in_time(options.deadline, version(&line.client)).await? {
         None => Err(OpenError::NotFound),
-        found => pending(found),
+        found => pending(STEPS, found),
     }
 }
 
+/// Brings the tables of a store up to date; says what was done.
+///
+/// # Errors
+/// When there is no store, or it can't be changed.
+pub async fn migrate(url: &Url, options: &Options) -> Result<Pending, OpenError> {
+    let (_, line) = connect(url, options).await?;
+    bring_up_to_date(&line.client, STEPS, false, options).await
+}
+
 /// Does what is yet to be done. Where there is no store, one is made if `create` says so.
-pub(crate) async fn migrate(client: &Client, create: bool, options: &Options) -> Result<(), OpenError> {
+pub(crate) async fn bring_up_to_date(
+    client: &Client,
+    steps: Steps,
+    create: bool,
+    options: &Options,
+) -> Result<Pending, OpenError> {
     let found = in_time(options.deadline, version(client)).await?;
     if found.is_none() && !create {
         return Err(OpenError::NotFound);
     }
-    if pending(found)?.0.is_empty() {
-        return Ok(());
+    let pending = pending(steps, found)?;
+    if !pending.0.is_empty() {
+        in_time(CHANGING, insist(client, steps)).await?;
     }
-    in_time(CHANGING, insist(client)).await
+    Ok(pending)
 }
 
-async fn insist(client: &Client) -> Result<(), OpenError> {
+async fn insist(client: &Client, steps: Steps) -> Result<(), OpenError> {
     let mut tries = 0;
     loop {
         tries += 1;
-        match try_migrate(client).await {
-            Err(error) if tries < TRIES && is_race(&error) => {
-                let _ = client.batch_execute("rollback").await;
-            }
-            Err(error) => return Err(OpenError::Database(describe(&error))),
-            Ok(()) => return Ok(()),
+        let Err(error) = try_migrate(client, steps).await else {
+            return Ok(());
+        };
+        let _ = client.batch_execute("rollback").await;
+        if tries < TRIES && is_race(&error) {
+            continue;
         }
+        let mut why = describe(&error);
+        if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+            why += "; its tables are to be changed: run `saldo migrate` as the user who made them";
+        }
+        return Err(OpenError::Database(why));
     }
 }
 
@@ -156,7 +171,7 @@ fn is_race(error: &tokio_postgres::Error) -> bool {
     internal || error.code().is_some_and(|code| races.contains(code))
 }
 
-async fn try_migrate(client: &Client) -> Result<(), tokio_postgres::Error> {
+async fn try_migrate(client: &Client, steps: Steps) -> Result<(), tokio_postgres::Error> {
     client.batch_execute(LOCK).await?;
     client
         .batch_execute("begin; set local statement_timeout = 0; select 1 from saldo.migration_lock where id = 1 for update")
@@ -165,10 +180,7 @@ async fn try_migrate(client: &Client) -> Result<(), tokio_postgres::Error> {
         .query_typed("select coalesce(max(version), 0) from saldo.migrations", &[])
         .await?;
     let done: i32 = done.first().map_or(0, |row| row.get(0));
-    for (version, (name, sql)) in (1..)
-        .zip(MIGRATIONS)
-        .skip(usize::try_from(done).unwrap_or_default())
-    {
+    for (version, (name, sql)) in (1..).zip(steps).skip(usize::try_from(done).unwrap_or_default()) {
         client.batch_execute(sql).await?;
         let noted = format!("insert into saldo.migrations (version, name) values ({version}, '{name}')");
         client.batch_execute(&noted).await?;
@@ -197,4 +209,66 @@ pub(crate) async fn signing_key(client: &Client) -> Result<[u8; 32], OpenError> 
         ))
         .into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::Micros;
+    use test_postgres::Cluster;
+
+    use super::*;
+
+    const FIRST: (&str, &str) = ("first", "create table saldo.first (id int4 primary key)");
+    const SECOND: (&str, &str) = ("second", "alter table saldo.first add column name text");
+    const BROKEN: (&str, &str) = ("broken", "create table saldo.half (id int4); select nothing");
+
+    #[test]
+    fn each_step_is_done_once_whole_and_in_order() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let database = Cluster::shared().empty();
+            let url = Url::parse(&database.url()).expect("a URL");
+            let mut options = Options::new(Arc::new(|| Micros(0)));
+            options.allow_unsafe = true;
+            let (_, line) = connect(&url, &options).await.expect("it connects");
+            let run = |steps, create| bring_up_to_date(&line.client, steps, create, &options);
+
+            assert!(
+                matches!(run(&[FIRST], false).await, Err(OpenError::NotFound)),
+                "none is made by itself"
+            );
+            assert_eq!(
+                run(&[FIRST], true).await.expect("it is made"),
+                Pending(vec!["first"])
+            );
+            assert_eq!(run(&[FIRST], true).await.expect("it is there"), Pending(vec![]));
+            let before = version(&line.client).await.expect("it is asked");
+            assert_eq!(
+                pending(&[FIRST, SECOND], before).expect("it is older"),
+                Pending(vec!["second"])
+            );
+            // One that fails leaves nothing behind, and the next attempt begins with it.
+            assert!(run(&[FIRST, BROKEN], false).await.is_err());
+            let half = database
+                .try_sql("select to_regclass('saldo.half') is null")
+                .expect("it is asked");
+            assert_eq!(
+                (half.as_str(), version(&line.client).await.expect("it is asked")),
+                ("t", before)
+            );
+            assert_eq!(
+                run(&[FIRST, SECOND], false).await.expect("it is done"),
+                Pending(vec!["second"])
+            );
+            database
+                .try_sql("select name from saldo.first")
+                .expect("the column is there");
+            // An older program does not touch what a newer one made.
+            let older = run(&[FIRST], false).await;
+            assert!(
+                matches!(older, Err(OpenError::TooNew { found: 2, known: 1 })),
+                "{older:?}"
+            );
+        });
+    }
 }

@@ -13,7 +13,7 @@ use crate::facts::Facts;
 use crate::kept::Shelf;
 use crate::keys::Keys;
 use crate::lanes::Lanes;
-use crate::migrate::{connect, in_time, migrate, signing_key};
+use crate::migrate::{STEPS, bring_up_to_date, connect, in_time, signing_key};
 use crate::options::{Options, Url};
 use crate::pool::Pool;
 use crate::session::{Purpose, Transaction};
@@ -37,7 +37,7 @@ pub struct PostgresStore {
 /// When the database can't be reached or used.
 pub async fn create(url: &Url, options: &Options) -> Result<(), OpenError> {
     let (_, line) = connect(url, options).await?;
-    migrate(&line.client, true, options).await?;
+    bring_up_to_date(&line.client, STEPS, true, options).await?;
     let made = in_time(options.deadline, signing_key(&line.client)).await;
     made.map(|_| ())
 }
@@ -49,7 +49,7 @@ impl PostgresStore {
     /// When there is none, or the database can't be reached or used.
     pub async fn open(url: &Url, options: Options) -> Result<Self, OpenError> {
         let (connector, line) = connect(url, &options).await?;
-        migrate(&line.client, false, &options).await?;
+        bring_up_to_date(&line.client, STEPS, false, &options).await?;
         let signing_key = in_time(options.deadline, signing_key(&line.client)).await?;
         let pool = Pool::new(connector, line, url.prepare, &options);
         let desk = Arc::new(Desk {

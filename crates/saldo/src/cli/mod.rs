@@ -2,6 +2,7 @@
 #![allow(clippy::print_stderr, reason = "a command says on stderr what went wrong")]
 
 mod init;
+mod migrate;
 mod serve;
 mod verify;
 
@@ -34,6 +35,8 @@ enum Command {
     Init(init::Init),
     /// Starts the server on a store that `saldo init` made
     Serve(serve::Serve),
+    /// Brings the tables of a PostgreSQL database up to date, or says what is to be done
+    Migrate(migrate::Migrate),
     /// Checks a store to the last record and row: checksums, arithmetic, decisions, what was derived from them
     Verify(verify::Verify),
     /// Sends load to running servers, and shows how fast they answered
@@ -81,6 +84,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(serve) => {
             log("info");
             in_runtime(serve.run())
+        }
+        Command::Migrate(migrate) => {
+            log("warn");
+            return migrate.run();
         }
         Command::Verify(verify) => {
             log("warn");

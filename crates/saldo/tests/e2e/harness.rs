@@ -182,6 +182,12 @@ impl Home {
         }
     }
 
+    /// Runs a command in the database.
+    pub(crate) fn sql(&self, command: &str) -> String {
+        let database = self.database.as_ref().expect("it is in a database");
+        database.try_sql(command).expect("the database does it")
+    }
+
     /// Starts a sandbox; the store may have one.
     pub(crate) fn sandbox(&self) -> Sandbox {
         Sandbox::on(&self.store(), self.path())
