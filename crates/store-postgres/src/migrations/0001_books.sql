@@ -169,7 +169,7 @@ create table saldo.holds (
 );
 create unique index holds_id on saldo.holds (book, id);
 create index holds_status on saldo.holds (book, status, position, index);
-create index holds_due on saldo.holds (due, book, id) where due is not null;
+create index holds_due on saldo.holds (due asc, book, id) where due is not null;
 
 -- The accounts of a hold, on either side.
 create table saldo.hold_accounts (

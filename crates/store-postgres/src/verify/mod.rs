@@ -121,7 +121,7 @@ pub async fn verify(
             "the tables are of an older version; start a server on them once, which brings them up to date";
         return Err(VerifyError::Unchecked(why.into()));
     }
-    let client = connect(url, options).await?;
+    let client = connect(url, options).await?.1.client;
     let mut directory = Directory::new();
     let mut shared = Shared::default();
     let mut operator = Audit::operator();

@@ -7,6 +7,7 @@ mod plans;
 mod proxy;
 mod reach;
 mod refusals;
+mod rights;
 mod silence;
 mod suite;
 mod tls;
