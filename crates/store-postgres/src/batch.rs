@@ -10,7 +10,6 @@ use tokio::try_join;
 use tokio_postgres::Row;
 
 use crate::error::{Failure, corrupt};
-use crate::facts::Facts;
 use crate::kept::{Kept, Place, Shelf};
 use crate::load::{Wanted, fetch, put};
 use crate::pool::Pool;
@@ -25,7 +24,6 @@ const ROUNDS: usize = 64;
 /// What a batch is decided with.
 pub(crate) struct Desk {
     pub(crate) pool: Arc<Pool>,
-    pub(crate) facts: Facts,
     pub(crate) shelf: Shelf,
     pub(crate) clock: Arc<dyn Fn() -> Micros + Send + Sync>,
     /// How long one try of a batch, or a read, may take.
@@ -78,11 +76,15 @@ impl Desk {
             .state
             .book(book)
             .map_or(work.before, |book| book.head.position);
-        if !work.records.is_empty() {
+        if work.records.is_empty() {
+            // What was recorded before is answered when it is as safe as what is new: a commit that lost its connection while
+            // it waited for a standby can be seen, and may yet be lost. This one waits for all before it.
+            tx.commit().await?;
+        } else {
             *sent = true;
             write(&tx, &mut work).await?;
-            tx.ended();
         }
+        tx.ended();
         let place = Place {
             position,
             digest: work.digest,
@@ -129,9 +131,9 @@ impl Desk {
         }
         work.stand_at(head);
         let position = operator.first().map_or(Position(0), |row| get_position(row, 0));
-        let operator = self.facts.operator(tx, position).await?;
+        let operator = tx.facts().operator(tx, position).await?;
         work.see_operator(&operator);
-        put(tx, &self.facts, &mut work, wanted, loaded).await?;
+        put(tx, tx.facts(), &mut work, wanted, loaded).await?;
         Ok(Some(work))
     }
 
@@ -157,7 +159,7 @@ impl Desk {
                 break;
             }
             let loaded = fetch(tx, rows::book(work.book), &wanted, work.latest().0).await?;
-            put(tx, &self.facts, work, wanted, loaded).await?;
+            put(tx, tx.facts(), work, wanted, loaded).await?;
         }
         Err(corrupt(format!(
             "the rows that a command of book {} needs have no end",

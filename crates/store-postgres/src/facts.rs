@@ -1,5 +1,8 @@
 //! What never changes once it is recorded, kept in the process: ids of accounts by their numbers, assets, and the
 //! operator's assets as of a position.
+//!
+//! What is recorded never changes on one database server. One that takes over from it may lack what that one recorded last, and
+//! goes on otherwise; so with every new connection they are gathered anew.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};

@@ -31,6 +31,12 @@
 //! that wait, in one statement (`keys`). Positions that touched a balance are kept in chunks (`tail`), and lead to records; the
 //! position at a time is found by halving. Nothing depends on a session: poolers that lend a connection
 //! for one transaction are fine, with `?prepare=off`.
+//!
+//! # Standbys
+//!
+//! Where commits wait for a standby, one whose connection was lost meanwhile is there for all to see, and is not on the
+//! standby for sure. So a batch that finds its commands recorded commits too, though it wrote nothing: that waits for all
+//! before it, and only then they are answered. A read may show such a record before, as PostgreSQL's own readers see it.
 
 mod batch;
 mod changes;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use store::StoreError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{Connector, Line};
 use crate::error::Failure;
+use crate::facts::Facts;
 use crate::options::Options;
 use crate::session::Session;
 
@@ -17,6 +18,8 @@ use crate::session::Session;
 pub(crate) struct Pool {
     connector: Arc<Connector>,
     prepare: bool,
+    /// What is known of the database's server.
+    facts: RwLock<Arc<Facts>>,
     idle: Mutex<Vec<Session>>,
     /// How often a connection was found lost. Those that were made before are likely lost as well, and each would cost a try.
     losses: AtomicUsize,
@@ -40,6 +43,7 @@ impl Pool {
             prepare,
             idle: Mutex::new(vec![Session::new(first, prepare, 0)]),
             losses: AtomicUsize::new(0),
+            facts: RwLock::default(),
             permits: Arc::new(Semaphore::new(options.connections)),
             waiting: AtomicUsize::new(0),
             may_wait: options.queue,
@@ -88,6 +92,8 @@ impl Pool {
         // Counted before, so that a loss meanwhile counts against it.
         let losses = self.losses.load(Ordering::Relaxed);
         let line = self.connector.connect(deadline).await?;
+        // It may lead to another server, which took over: what went with the one before is no fact any more.
+        *self.facts.write() = Arc::default();
         Ok(Session::new(line, self.prepare, losses))
     }
 
@@ -134,6 +140,11 @@ impl Drop for Place<'_> {
 }
 
 impl Held {
+    /// The facts as of now: whoever began with others goes on with those.
+    pub(crate) fn facts(&self) -> Arc<Facts> {
+        Arc::clone(&self.pool.facts.read())
+    }
+
     pub(crate) fn session(&self) -> &Session {
         self.session
             .as_ref()

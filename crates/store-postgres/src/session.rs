@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::{join, join_all, ready};
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use crate::connect::Line;
 use crate::error::{Failure, ends_session};
+use crate::facts::Facts;
 use crate::numeric::Numeric;
 use crate::pool::Held;
 
@@ -213,6 +215,7 @@ pub(crate) type Asked<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Failure
 /// A transaction. Dropped before its end, it is rolled back.
 pub(crate) struct Transaction {
     held: Held,
+    facts: Arc<Facts>,
     deadline: Instant,
     open: bool,
     /// What is still to come of the answer to `begin`: the first statement looks at it, since without a transaction around
@@ -224,6 +227,7 @@ impl Transaction {
     /// Begins one; what is sent next travels with it.
     pub(crate) async fn begin(held: Held, purpose: Purpose, deadline: Instant) -> Result<Self, Failure> {
         let mut transaction = Self {
+            facts: held.facts(),
             held,
             deadline,
             open: false,
@@ -237,6 +241,11 @@ impl Transaction {
             transaction.open = true;
         }
         Ok(transaction)
+    }
+
+    /// What is known already.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// Runs a statement. It is sent when the future is first polled.

@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::batch::Desk;
 use crate::error::{Failure, OpenError};
-use crate::facts::Facts;
 use crate::kept::Shelf;
 use crate::keys::Keys;
 use crate::lanes::Lanes;
@@ -54,7 +53,6 @@ impl PostgresStore {
         let pool = Pool::new(connector, line, url.prepare, &options);
         let desk = Arc::new(Desk {
             pool,
-            facts: Facts::default(),
             shelf: Shelf::default(),
             clock: Arc::clone(&options.clock),
             patience: options.patience,

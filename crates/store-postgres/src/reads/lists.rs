@@ -47,7 +47,7 @@ impl Query {
         self
     }
 
-    pub(super) async fn ask(self, reader: &Reader<'_>) -> Read<Vec<Row>> {
+    pub(super) async fn ask(self, reader: &Reader) -> Read<Vec<Row>> {
         let params: Vec<&dyn Param> = self.params.iter().map(|param| &**param).collect();
         reader.tx.query(&self.sql, &params).await
     }
@@ -86,7 +86,7 @@ pub(super) fn behind(page: Page) -> i32 {
         .map_or(-1, |cursor| i32::try_from(cursor.position).unwrap_or(i32::MAX))
 }
 
-impl Reader<'_> {
+impl Reader {
     pub(super) async fn api_keys(&self, viewer: Viewer, page: Page) -> Read<Listed<Arc<ApiKey>>> {
         let seen = self.seen(viewer).await?;
         let found = Query::new("select no, row from saldo.api_keys")

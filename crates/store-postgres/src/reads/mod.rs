@@ -20,7 +20,6 @@ use store::{
 };
 
 use crate::error::{Failure, corrupt};
-use crate::facts::Facts;
 use crate::rows::{self, get_id, get_number, get_position, unpack};
 use crate::session::{Purpose, Transaction};
 use crate::store_impl::PostgresStore;
@@ -57,13 +56,12 @@ impl Seen {
     }
 }
 
-/// A transaction to read in, and the facts that help.
-struct Reader<'a> {
+/// A transaction to read in.
+struct Reader {
     tx: Transaction,
-    facts: &'a Facts,
 }
 
-impl Reader<'_> {
+impl Reader {
     /// The book that is read, as the viewer sees it.
     async fn seen(&self, viewer: Viewer) -> Read<Seen> {
         let sql = "select root, position from saldo.heads where book = $1";
@@ -84,7 +82,8 @@ impl Reader<'_> {
             return Ok(true);
         }
         let clients = self
-            .facts
+            .tx
+            .facts()
             .clients_of(&self.tx, seen.viewer.book, accounts)
             .await?;
         Ok(accounts
@@ -94,7 +93,7 @@ impl Reader<'_> {
 }
 
 impl PostgresStore {
-    fn reading<'a, T: Send + 'a, F>(&'a self, work: impl Fn(Reader<'a>) -> F + Send + 'a) -> Answer<'a, T>
+    fn reading<'a, T: Send + 'a, F>(&'a self, work: impl Fn(Reader) -> F + Send + 'a) -> Answer<'a, T>
     where
         F: Future<Output = Read<T>> + Send + 'a,
     {
@@ -102,7 +101,7 @@ impl PostgresStore {
     }
 
     /// What one statement reads.
-    fn asking<'a, T: Send + 'a, F>(&'a self, work: impl Fn(Reader<'a>) -> F + Send + 'a) -> Answer<'a, T>
+    fn asking<'a, T: Send + 'a, F>(&'a self, work: impl Fn(Reader) -> F + Send + 'a) -> Answer<'a, T>
     where
         F: Future<Output = Read<T>> + Send + 'a,
     {
@@ -112,17 +111,12 @@ impl PostgresStore {
     fn reading_in<'a, T: Send + 'a, F>(
         &'a self,
         purpose: Purpose,
-        work: impl Fn(Reader<'a>) -> F + Send + 'a,
+        work: impl Fn(Reader) -> F + Send + 'a,
     ) -> Answer<'a, T>
     where
         F: Future<Output = Read<T>> + Send + 'a,
     {
-        Box::pin(self.desk.read(purpose, move |tx| {
-            work(Reader {
-                tx,
-                facts: &self.desk.facts,
-            })
-        }))
+        Box::pin(self.desk.read(purpose, move |tx| work(Reader { tx })))
     }
 
     pub(crate) async fn position_of(&self, book: BookNo) -> Result<Position, StoreError> {
@@ -307,7 +301,7 @@ impl Store for PostgresStore {
             let sql = "select record from saldo.commands where book = $1 and position > $2 order by position limit $3";
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let found = reader.tx.query(sql, &[&rows::book(book), &rows::position(after), &limit]).await?;
-            reader.facts.decode(&reader.tx, found.iter().map(|row| row.get::<_, &[u8]>(0))).await
+            reader.tx.facts().decode(&reader.tx, found.iter().map(|row| row.get::<_, &[u8]>(0))).await
         })
     }
 

@@ -33,7 +33,7 @@ fn by_account(found: &[Row]) -> Read<Balances> {
     Ok(all)
 }
 
-impl Reader<'_> {
+impl Reader {
     pub(super) async fn account(
         &self,
         viewer: Viewer,
@@ -84,7 +84,7 @@ impl Reader<'_> {
             let mut balances = Vec::new();
             for (asset, balance) in now.remove(&account.no).unwrap_or_default() {
                 balances.push(AssetBalance {
-                    asset: self.facts.asset(&self.tx, seen.viewer.book, asset).await?,
+                    asset: self.tx.facts().asset(&self.tx, seen.viewer.book, asset).await?,
                     counters: balance.counters,
                     credit: account.credit(asset),
                     last: balance.last,
@@ -103,7 +103,7 @@ impl Reader<'_> {
         balances: Vec<AssetBalance>,
     ) -> Read<AccountBalances> {
         let currency = match account.currency {
-            Some(asset) => Some(self.facts.asset(&self.tx, seen.viewer.book, asset).await?),
+            Some(asset) => Some(self.tx.facts().asset(&self.tx, seen.viewer.book, asset).await?),
             None => None,
         };
         Ok(AccountBalances {

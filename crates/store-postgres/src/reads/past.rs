@@ -55,7 +55,7 @@ fn settled_alone(settled: i128) -> Counters {
     }
 }
 
-impl Reader<'_> {
+impl Reader {
     /// Accounts with their balances as of then, given which assets they have touched by now.
     pub(super) async fn balances_then(
         &self,
@@ -93,7 +93,7 @@ impl Reader<'_> {
                     counters = settled_alone(counters.settled().wrapping_add(correction));
                 }
                 balances.push(AssetBalance {
-                    asset: self.facts.asset(&self.tx, seen.viewer.book, *asset).await?,
+                    asset: self.tx.facts().asset(&self.tx, seen.viewer.book, *asset).await?,
                     counters,
                     credit,
                     last,
@@ -138,7 +138,8 @@ impl Reader<'_> {
         let wanted: BTreeSet<_> = last.values().copied().collect();
         let found = self.records_at(seen, &wanted).await?;
         let records = self
-            .facts
+            .tx
+            .facts()
             .decode(&self.tx, found.iter().map(|row| row.get::<_, &[u8]>(1)))
             .await?;
         let by_position: HashMap<_, _> = records
@@ -259,7 +260,8 @@ impl Reader<'_> {
             .touching(account.no, &seen, (within.0, within.1.min(last)), records)
             .await?;
         let records = self
-            .facts
+            .tx
+            .facts()
             .decode(&self.tx, found.iter().map(|row| row.get::<_, &[u8]>(1)))
             .await?;
         let mut lines = Vec::new();
@@ -279,7 +281,7 @@ impl Reader<'_> {
         for (_, record, (nth, move_index, direction)) in lines {
             let asset = record.booked()[nth].moves[move_index].asset.no;
             items.push(EntryView {
-                asset: self.facts.asset(&self.tx, viewer.book, asset).await?,
+                asset: self.tx.facts().asset(&self.tx, viewer.book, asset).await?,
                 record: Arc::clone(record),
                 nth,
                 move_index,

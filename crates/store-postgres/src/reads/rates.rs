@@ -42,7 +42,7 @@ impl Line {
     }
 }
 
-impl Reader<'_> {
+impl Reader {
     pub(super) async fn rates(&self, viewer: Viewer, page: Page) -> Read<Listed<Arc<RateRow>>> {
         let seen = self.seen(viewer).await?;
         // Of rates for the same time the book's own come first.

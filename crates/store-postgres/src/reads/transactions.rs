@@ -20,7 +20,7 @@ const CHUNK: i64 = 64;
 /// A transaction in a record.
 type Place = (Arc<Record>, usize);
 
-impl Reader<'_> {
+impl Reader {
     pub(super) async fn transaction(
         &self,
         viewer: Viewer,
@@ -34,7 +34,8 @@ impl Reader<'_> {
         let (uuid, hash) = (rows::id(id.0), Mention::Id(id).hash());
         let (seen, found) = try_join!(self.seen(viewer), ask!(self.tx, sql, book, uuid, hash))?;
         let records = self
-            .facts
+            .tx
+            .facts()
             .decode(&self.tx, found.iter().map(|row| row.get::<_, &[u8]>(0)))
             .await?;
         let place = records.into_iter().find_map(|record| {
@@ -61,7 +62,7 @@ impl Reader<'_> {
                 holds.push(rows::id(record.booked()[*nth].id.0));
             }
         }
-        reverse(&self.tx, self.facts, seen.book(), &mut posted).await?;
+        reverse(&self.tx, self.tx.facts(), seen.book(), &mut posted).await?;
         let found = match holds.is_empty() {
             true => Vec::new(),
             false => {
@@ -114,7 +115,8 @@ impl Reader<'_> {
                 .records_of(&seen, filter, account, (first, last), chunk)
                 .await?;
             let records = self
-                .facts
+                .tx
+                .facts()
                 .decode(&self.tx, some.iter().map(|row| row.get::<_, &[u8]>(1)))
                 .await?;
             for record in &records {
