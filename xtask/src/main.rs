@@ -23,7 +23,7 @@ enum Task {
     Test,
     /// Proves what a change must keep: format, lints, docs, layering, licences, tests
     Ci,
-    /// Runs the tests in their long form: more random streams, more kills
+    /// Runs the tests in their long form: more random streams, more kills, minutes under load
     Soak(Soak),
     /// Measures Saldo on PostgreSQL against a plain SQL ledger, and writes BENCHMARKS.md
     Bench(bench::Bench),
@@ -40,6 +40,15 @@ struct Soak {
     /// Kills of a running server (a plain test run has 20)
     #[arg(long, default_value_t = 500)]
     kills: u32,
+    /// Seconds that several servers on one database are under mixed load (a plain test run has so many steps)
+    #[arg(long, default_value_t = 600)]
+    seconds: u32,
+    /// How often each thing breaks under load: PostgreSQL, connections, servers (a plain test run has 2 to 20)
+    #[arg(long, default_value_t = 100)]
+    faults: u32,
+    /// Only tests whose names contain this
+    #[arg(long)]
+    only: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -106,7 +115,12 @@ impl Soak {
             .env("SALDO_TEST_SEED", self.seed.to_string())
             .env("SALDO_TEST_STREAMS", self.streams.to_string())
             .env("SALDO_TEST_SHARE", "100")
-            .env("SALDO_TEST_KILLS", self.kills.to_string());
+            .env("SALDO_TEST_KILLS", self.kills.to_string())
+            .env("SALDO_TEST_SECONDS", self.seconds.to_string())
+            .env("SALDO_TEST_FAULTS", self.faults.to_string())
+            .args(self.only.as_deref())
+            // Its figures are what a long run is for.
+            .args(["--", "--nocapture"]);
         run::run(tests)
     }
 }

@@ -24,6 +24,12 @@ const REQUIREMENTS: &[Requirement] = &[
         why: "the tests of the PostgreSQL store start a cluster of their own",
     },
     Requirement {
+        package: "pgbouncer",
+        // Debian has it where only root looks.
+        probe: &["sh", "-c", "PATH=$PATH:/usr/sbin pgbouncer --version"],
+        why: "servers are tested behind a pooler too",
+    },
+    Requirement {
         package: "curl",
         probe: &["curl", "--version"],
         why: "the curl lines that the sandbox prints are run as they are",

@@ -5,6 +5,10 @@
 //!
 //! For tests and benchmarks: what goes wrong here panics.
 
+mod bouncer;
+mod disk;
+mod standby;
+
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +18,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+pub use bouncer::Bouncer;
+use disk::SmallDisk;
+pub use disk::{Ballast, Small};
+
 /// Starts PostgreSQL, and again when it ends, until the pipe ends; then stops it and removes the folder.
 const GUARD: &str = r#"
     bin=$1 folder=$2; shift 2
@@ -21,12 +29,18 @@ const GUARD: &str = r#"
         "$bin/postgres" -D "$folder/data" "$@" >>"$folder/log" 2>&1 </dev/null &
         echo $! >"$folder/pid.new" && mv "$folder/pid.new" "$folder/pid"
         wait $!
-    done &
+        sleep 0.1
+        while [ -e "$folder/down" ] && [ ! -e "$folder/stop" ]; do sleep 0.1; done
+    done && touch "$folder/ended" &
     cat >/dev/null
-    touch "$folder/stop"
-    kill -QUIT "$(cat "$folder/pid")" 2>/dev/null
+    [ -e "$folder/stop" ] || touch "$folder/stop"
+    # Again, as another may just have been started.
+    while [ ! -e "$folder/ended" ]; do
+        kill -QUIT "$(cat "$folder/pid")" 2>/dev/null
+        sleep 0.05
+    done
     wait
-    rm -rf "$folder"
+    rm -rf "$folder" 2>/dev/null
 "#;
 
 /// How long PostgreSQL may take to start.
@@ -42,6 +56,16 @@ pub struct Cluster {
     /// Databases that are not needed any more.
     dropped: Mutex<Vec<String>>,
     template: tokio::sync::OnceCell<()>,
+}
+
+/// Keeps a PostgreSQL down.
+pub struct Down(PathBuf);
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        // With its folder it may be gone already.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// A database of a test; it goes when the next one is made.
@@ -62,7 +86,9 @@ impl Cluster {
                 "synchronous_commit=off",
                 "max_wal_size=256MB",
             ];
-            Self::start_in(&where_files_cost_little(), &settings)
+            let folder = make_folder_in(&where_files_cost_little());
+            make_data(&folder);
+            Self::run(folder, None, &settings)
         });
         Arc::clone(shared)
     }
@@ -70,38 +96,32 @@ impl Cluster {
     /// Makes and starts one with these settings.
     #[must_use]
     pub fn start(settings: &[&str]) -> Arc<Self> {
-        Self::start_in(&std::env::temp_dir(), settings)
+        let folder = make_folder();
+        make_data(&folder);
+        Self::run(folder, None, settings)
     }
 
-    fn start_in(parent: &Path, settings: &[&str]) -> Arc<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("saldo-pg-")
-            .tempdir_in(parent)
-            .expect("a folder is made")
-            .keep();
-        let bin = bin();
-        if is_root() {
-            run(Command::new("chown").arg("postgres").arg(&folder));
-        }
-        run(unprivileged(bin.join("initdb"))
-            .args([
-                "--auth=trust",
-                "--username=saldo",
-                "--no-sync",
-                "--encoding=UTF8",
-                "--locale=C",
-                "-D",
-            ])
-            .arg(folder.join("data")));
-        let mut guard = unprivileged("sh");
-        guard.args(["-c", GUARD, "sh"]).arg(&bin).arg(&folder);
+    /// One that is reached through TCP too, on a port of 127.0.0.1.
+    #[must_use]
+    pub fn start_on_tcp(settings: &[&str]) -> Arc<Self> {
+        let folder = make_folder();
+        make_data(&folder);
+        Self::run(folder, None, &on_tcp(settings))
+    }
+
+    /// Starts PostgreSQL in a folder that has its data.
+    fn run<S: AsRef<str>>(folder: PathBuf, disk: Option<SmallDisk>, settings: &[S]) -> Arc<Self> {
+        let mut guard = match &disk {
+            None => unprivileged("sh"),
+            Some(disk) => disk.wrap(&folder),
+        };
+        guard.args(["-c", GUARD, "sh"]).arg(bin()).arg(&folder);
         guard
             .arg("-c")
             .arg(format!("unix_socket_directories={}", folder.display()));
-        for setting in ["listen_addresses=", "max_connections=200", "shared_buffers=64MB"]
-            .iter()
-            .chain(settings)
-        {
+        let usual = ["listen_addresses=", "max_connections=200", "shared_buffers=64MB"];
+        let settings = || usual.into_iter().chain(settings.iter().map(AsRef::as_ref));
+        for setting in settings() {
             guard.args(["-c", setting]);
         }
         // In a group of its own: an interrupt at the terminal ends the tests, and that ends it.
@@ -110,7 +130,7 @@ impl Cluster {
             .process_group(0)
             .spawn()
             .expect("a shell");
-        let port = settings.iter().find_map(|setting| setting.strip_prefix("port="));
+        let port = settings().find_map(|setting| setting.strip_prefix("port="));
         Arc::new(Self {
             folder,
             port: port.map_or(5432, |port| port.parse().expect("a port is a number")),
@@ -128,6 +148,12 @@ impl Cluster {
         format!("postgres://saldo@{folder}:{}/{database}", self.port)
     }
 
+    /// The port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The folder that everything of it lies in.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -138,6 +164,12 @@ impl Cluster {
     #[must_use]
     pub fn empty(self: &Arc<Self>) -> Database {
         self.make("")
+    }
+
+    /// A database with nothing in it, in a tablespace.
+    #[must_use]
+    pub fn empty_in(self: &Arc<Self>, tablespace: &str) -> Database {
+        self.make(&format!("tablespace {tablespace}"))
     }
 
     /// A database copied from a template, which `make` makes something in when it is first asked for.
@@ -176,6 +208,14 @@ impl Cluster {
         }
     }
 
+    /// Waits until it answers.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub fn wait(&self) {
+        self.admin("select 1");
+    }
+
     /// Runs a command of an administrator; again, while PostgreSQL starts and others are at the template.
     fn admin(&self, command: &str) {
         let begun = Instant::now();
@@ -212,15 +252,38 @@ impl Cluster {
 
     /// Kills PostgreSQL as a crash would. Its guard starts it again.
     pub fn kill(&self) {
+        // It may have ended already, and be about to be started again.
+        let _ = kill_process(self.pid(), Signal::KILL);
+    }
+
+    /// Kills it, and keeps it down until the answer is dropped.
+    ///
+    /// # Panics
+    /// When its folder can't be written to.
+    #[must_use]
+    pub fn keep_down(&self) -> Down {
+        let down = self.folder.join("down");
+        std::fs::write(&down, "").expect("its folder is there");
+        self.kill();
+        Down(down)
+    }
+
+    /// Kills it for good, as the loss of its machine would.
+    ///
+    /// # Panics
+    /// When its folder can't be written to.
+    pub fn lose(&self) {
+        std::fs::write(self.folder.join("stop"), "").expect("its folder is there");
+        self.kill();
+    }
+
+    fn pid(&self) -> Pid {
         let pid = std::fs::read_to_string(self.folder.join("pid")).expect("it was started");
-        let pid = pid
-            .trim()
+        pid.trim()
             .parse()
             .ok()
             .and_then(Pid::from_raw)
-            .expect("a process");
-        // It may have ended already, and be about to be started again.
-        let _ = kill_process(pid, Signal::KILL);
+            .expect("a process")
     }
 
     /// What it logged.
@@ -231,6 +294,12 @@ impl Cluster {
 }
 
 impl Database {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
@@ -264,7 +333,54 @@ fn where_files_cost_little() -> PathBuf {
     }
 }
 
-/// Whether we are root, who may become anybody.
+/// A folder that the unprivileged user may write into.
+fn make_folder() -> PathBuf {
+    make_folder_in(&std::env::temp_dir())
+}
+
+fn make_folder_in(parent: &Path) -> PathBuf {
+    let folder = tempfile::Builder::new()
+        .prefix("saldo-pg-")
+        .tempdir_in(parent)
+        .expect("a folder is made")
+        .keep();
+    if is_root() {
+        run(Command::new("chown").arg("postgres:postgres").arg(&folder));
+    }
+    folder
+}
+
+/// Makes what PostgreSQL starts from.
+fn make_data(folder: &Path) {
+    run(unprivileged(bin().join("initdb"))
+        .args([
+            "--auth=trust",
+            "--username=saldo",
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+            "-D",
+        ])
+        .arg(folder.join("data")));
+}
+
+/// These settings, and those that let it be reached on a port of 127.0.0.1.
+fn on_tcp(settings: &[&str]) -> Vec<String> {
+    let port = format!("port={}", free_port());
+    let tcp = ["listen_addresses=127.0.0.1", &port];
+    tcp.iter()
+        .chain(settings)
+        .map(|&setting| setting.to_owned())
+        .collect()
+}
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+/// Whether the tests run as root: PostgreSQL then runs as somebody else, and small disks can be mounted.
 #[must_use]
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

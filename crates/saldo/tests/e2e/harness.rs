@@ -44,8 +44,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server; it is ready when this returns.
     pub(crate) fn start(arguments: &[&str], folder: &Path) -> Self {
-        let stderr = folder.join("stderr");
-        let mut child = saldo(arguments)
+        Self::start_with(saldo(arguments), &folder.join("stderr"))
+    }
+
+    /// Starts a server that logs into a file; it is ready when this returns.
+    pub(crate) fn start_with(mut command: Command, log: &Path) -> Self {
+        let stderr = log.to_owned();
+        let mut child = command
             .args(["--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .stderr(File::create(&stderr).expect("a file for stderr"))
@@ -86,6 +91,11 @@ impl Server {
             .filter(|line| line.starts_with(beginning))
             .take(count)
             .collect()
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.stderr).expect("its log")
     }
 
     /// Ends it at once, as a crash does.
@@ -271,6 +281,8 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) replayed: bool,
+    pub(crate) position: Option<u64>,
+    pub(crate) retry_after: Option<u32>,
     pub(crate) media_type: String,
     pub(crate) text: String,
 }
@@ -288,6 +300,8 @@ impl Client {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
+            .max_idle_connections(64)
+            .max_idle_connections_per_host(64)
             .build();
         Self {
             agent: config.into(),
@@ -306,11 +320,16 @@ impl Client {
     }
 
     pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.try_get(path, headers).expect("an answer")
+    }
+
+    /// `None` when no answer came: the server is gone.
+    pub(crate) fn try_get(&self, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
         let mut request = self.agent.get(format!("{}{path}", self.url));
         for (name, value) in self.all(headers) {
             request = request.header(name, value);
         }
-        answer(request.call()).expect("an answer")
+        answer(request.call())
     }
 
     /// Posts JSON. `None` when no answer came: the server is gone.
@@ -348,11 +367,17 @@ fn answer(answered: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Op
         header("idempotency-replayed") == "true",
         header("content-type").to_owned(),
     );
+    let (position, retry_after) = (
+        header("saldo-position").parse().ok(),
+        header("retry-after").parse().ok(),
+    );
     let status = answered.status().as_u16();
     let text = answered.body_mut().read_to_string().ok()?;
     Some(Answer {
         status,
         replayed,
+        position,
+        retry_after,
         media_type,
         text,
     })

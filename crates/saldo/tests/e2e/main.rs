@@ -10,4 +10,5 @@
 mod harness;
 mod journal;
 mod postgres;
+mod servers;
 mod verify;
