@@ -37,7 +37,7 @@ pub use asset::{
     Asset, AssetKind, AssetName, AssetNo, CODE_MAX, EXPONENT_MAX, NETWORK_MAX, STABLECOINS, built_in,
 };
 pub use balance::{Balance, Counters, Credit};
-pub use codec::{DecodeError, Names, decode, encode, encoded_len, fingerprint, peek};
+pub use codec::{DecodeError, Names, decode, encode, encoded_len, fingerprint, peek, peek_base};
 pub use command::{
     AccountChange, Action, Capture, ClientChange, Command, CreditChange, CustomerChange, Fingerprint,
     HoldTerms, Key, LimitChange, NewAccount, NewApiKey, NewClient, NewCustomer, Parts, Patch, Posting,

@@ -92,10 +92,33 @@ impl Place {
 
     /// Opens the store here.
     pub(crate) async fn open(&self) -> Result<Arc<dyn Store>, Failure> {
+        self.open_with(false).await
+    }
+
+    /// Opens the store here, also one that is not to be used.
+    pub(crate) async fn open_despite_mark(&self) -> Result<Arc<dyn Store>, Failure> {
+        self.open_with(true).await
+    }
+
+    /// Whether it is the same store, as far as can be told from the name.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Folder(one), Self::Folder(other)) => {
+                let real = |folder: &PathBuf| folder.canonicalize().unwrap_or_else(|_| folder.clone());
+                real(one) == real(other)
+            }
+            (Self::Postgres(_), Self::Postgres(_)) => self.to_string() == other.to_string(),
+            _ => false,
+        }
+    }
+
+    async fn open_with(&self, despite_mark: bool) -> Result<Arc<dyn Store>, Failure> {
         match self {
-            Self::Folder(folder) => self.open_in(folder),
+            Self::Folder(folder) => self.open_in(folder, despite_mark),
             Self::Postgres(url) => {
-                let store = PostgresStore::open(url, postgres_options()).await;
+                let mut options = postgres_options();
+                options.despite_mark = despite_mark;
+                let store = PostgresStore::open(url, options).await;
                 let store = store.map_err(|error| self.failed("opening", &error))?;
                 tracing::info!(store = %self, "opened");
                 Ok(Arc::new(store))
@@ -125,12 +148,14 @@ impl Place {
         }
     }
 
-    fn open_in(&self, folder: &Path) -> Result<Arc<dyn Store>, Failure> {
+    fn open_in(&self, folder: &Path, despite_mark: bool) -> Result<Arc<dyn Store>, Failure> {
         if !folder.is_dir() {
             return Err(Failure::new(OpenError::NotFound(self.to_string()).to_string()));
         }
         let disk = store_journal::folder(folder, false).map_err(|error| self.failed("opening", &error))?;
-        let store = JournalStore::open(disk, options(), &self.to_string()).map_err(|error| match error {
+        let mut options = options();
+        options.despite_mark = despite_mark;
+        let store = JournalStore::open(disk, options, &self.to_string()).map_err(|error| match error {
             OpenError::NotFound(_) => Failure::new(error.to_string()),
             other => self.failed("opening", &other),
         })?;

@@ -152,7 +152,7 @@ impl From<StoreError> for Problem {
                 retry_after: 1,
                 detail,
             },
-            StoreError::NoSpace => Self::Unavailable {
+            StoreError::Marked(_) | StoreError::NoSpace => Self::Unavailable {
                 retry_after: 30,
                 detail,
             },
@@ -165,9 +165,10 @@ impl From<StoreError> for Problem {
             StoreError::PositionNotReached { wanted, reached } => {
                 Self::PositionNotReached { wanted, reached }
             }
-            StoreError::ClockAhead | StoreError::NoSuchBook(_) | StoreError::Corrupt(_) => {
-                Self::Internal { detail }
-            }
+            StoreError::ClockAhead
+            | StoreError::NoSuchBook(_)
+            | StoreError::NotNext { .. }
+            | StoreError::Corrupt(_) => Self::Internal { detail },
         }
     }
 }

@@ -62,10 +62,12 @@
 
 mod committer;
 mod effective;
+mod feed;
 mod find;
 mod history;
 mod index;
 pub mod log;
+mod marks;
 mod open;
 mod payload;
 mod reads;
@@ -78,7 +80,9 @@ mod task;
 mod verify;
 mod writer;
 
+pub use feed::Feed;
 pub use log::RealDisk;
+pub use marks::{mark, set_mark, set_signing_key};
 pub use open::{OpenError, Options, create, folder};
 pub use store_impl::JournalStore;
 pub use verify::{Report, VerifyError, verify};

@@ -14,12 +14,13 @@ use crate::log::{
     Disk, DiskError, FrameView, KeyTable, Locator, Log, LogError, LogOptions, LogPosition, RealDisk,
     Recovery, Span, StoreId,
 };
+use crate::marks::mark;
 use crate::payload::split;
 use crate::snapshot::{self, Restored};
 use crate::tables::{Published, Tables};
 
 /// The file with the secret that signs tokens.
-const SIGNING_KEY: &str = "signing.key";
+pub(crate) const SIGNING_KEY: &str = "signing.key";
 
 /// How a store behaves.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ pub struct Options {
     pub snapshot_every: u64,
     /// How many requests may wait to be decided.
     pub queue: usize,
+    /// Open a store that has a mark: for copying and checking.
+    pub despite_mark: bool,
 }
 
 impl Options {
@@ -47,6 +50,7 @@ impl Options {
             on_fatal,
             snapshot_every: 1 << 30,
             queue: 65_536,
+            despite_mark: false,
         }
     }
 }
@@ -60,6 +64,9 @@ pub enum OpenError {
     /// There is one already.
     #[error("there is a store in {0} already")]
     Exists(String),
+    /// It is not to be used.
+    #[error("this store takes no writes: {0}")]
+    Marked(store::Mark),
     /// The log says no.
     #[error("{0}")]
     Log(LogError),
@@ -186,11 +193,11 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Resu
     let slices: Vec<_> = runs.iter().map(Vec::as_slice).collect();
     keys.load_runs(&slices);
     keys.load(&unsealed.clone().into_vec());
-    let signing_key = read_whole(&**disk, SIGNING_KEY)?;
-    let signing_key = <[u8; 32]>::try_from(signing_key.as_slice()).map_err(|_| {
-        let cause = std::io::Error::other("it must have 32 bytes; restore it from a backup");
-        DiskError::from_io("reading", SIGNING_KEY, cause)
-    })?;
+    let signing_key = read_signing_key(&**disk)?;
+    // Now that it is locked, it stays so.
+    if let Some(mark) = mark(&**disk)?.filter(|_| !options.despite_mark) {
+        return Err(OpenError::Marked(mark));
+    }
     Ok(Opened {
         log,
         published,
@@ -199,6 +206,15 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Resu
         unsealed: (last.number, unsealed),
         signing_key,
         recovery,
+    })
+}
+
+/// The secret that signs tokens.
+pub(crate) fn read_signing_key(disk: &dyn Disk) -> Result<[u8; 32], DiskError> {
+    let key = read_whole(disk, SIGNING_KEY)?;
+    <[u8; 32]>::try_from(key.as_slice()).map_err(|_| {
+        let cause = std::io::Error::other("it must have 32 bytes; restore it from a backup");
+        DiskError::from_io("reading", SIGNING_KEY, cause)
     })
 }
 

@@ -10,7 +10,7 @@ use ledger::{
     Action, BookNo, Command, Decided, Decision, Micros, Record, RowKey, State, TransactionId, decide, encode,
 };
 use smallvec::SmallVec;
-use store::gather::{Inbox, Reply, Submission};
+use store::gather::{Asked, Inbox, Reply, Submission};
 use store::{Outcome, StoreError};
 use tokio::sync::mpsc;
 
@@ -138,17 +138,17 @@ pub(crate) struct Work {
 
 /// A submission that is being decided.
 struct Turn {
-    commands: VecDeque<Command>,
+    asked: VecDeque<Asked>,
     answers: Vec<Result<Outcome, StoreError>>,
     reply: Reply,
 }
 
 impl Turn {
     fn new(submission: Submission) -> Self {
-        let (commands, reply) = submission.into_parts();
+        let (asked, reply) = submission.into_parts();
         Self {
-            answers: Vec::with_capacity(commands.len()),
-            commands: commands.into(),
+            answers: Vec::with_capacity(asked.len()),
+            asked: asked.into(),
             reply,
         }
     }
@@ -157,18 +157,17 @@ impl Turn {
         (self.reply, self.answers)
     }
 
-    /// Gives this answer to all commands that have none.
+    /// Gives this answer to all that have none.
     fn refuse(mut self, error: &StoreError) -> (Reply, Vec<Result<Outcome, StoreError>>) {
-        self.answers
-            .extend(self.commands.iter().map(|_| Err(error.clone())));
+        self.answers.extend(self.asked.iter().map(|_| Err(error.clone())));
         self.answer()
     }
 }
 
-/// Why a command was not taken.
+/// Why something was not taken.
 enum Stop {
     /// Its record, of about so many bytes, does not fit into the open frame. Nothing of it was done.
-    Full(Box<Command>, u64),
+    Full(Box<Asked>, u64),
     Error(StoreError),
 }
 
@@ -255,10 +254,8 @@ impl Writer {
     fn foresee(&self, waiting: &VecDeque<Turn>) -> (usize, u64) {
         let (mut count, mut worst) = (0, 0);
         for turn in waiting {
-            let commands = turn.commands.iter();
-            let more: u64 = commands
-                .map(|command| worst_case(&self.tables.state, command))
-                .sum();
+            let asked = turn.asked.iter();
+            let more: u64 = asked.map(|asked| worst_case(&self.tables.state, asked)).sum();
             if count > 0 && worst + more > MAX_WORST {
                 break;
             }
@@ -323,14 +320,18 @@ impl Writer {
 
     /// Takes what is left of a submission; false when the frame is full before its end.
     fn take_turn(&mut self, open: &mut Open, turn: &mut Turn, now: Micros) -> bool {
-        while let Some(command) = turn.commands.pop_front() {
-            match self.take(open, command, now) {
+        while let Some(asked) = turn.asked.pop_front() {
+            let taken = match asked {
+                Asked::Decide(command) => self.take(open, command, now),
+                Asked::Adopt(record) => self.adopt(open, record),
+            };
+            match taken {
                 Ok(outcome) => turn.answers.push(Ok(outcome)),
                 Err(Stop::Error(error)) => turn.answers.push(Err(error)),
-                Err(Stop::Full(command, bytes)) => {
+                Err(Stop::Full(asked, bytes)) => {
                     // Its links may be longer there.
                     self.state.needed = bytes + bytes / 4;
-                    turn.commands.push_front(*command);
+                    turn.asked.push_front(*asked);
                     return false;
                 }
             }
@@ -379,7 +380,9 @@ impl Writer {
                         match self.take(open, expiry, now) {
                             Ok(_) => {}
                             // Those before it are done; the command goes on with this one in the next frame.
-                            Err(Stop::Full(_, bytes)) => return Err(Stop::Full(Box::new(command), bytes)),
+                            Err(Stop::Full(_, bytes)) => {
+                                return Err(Stop::Full(Box::new(Asked::Decide(command)), bytes));
+                            }
                             Err(error) => return Err(error),
                         }
                     }
@@ -388,17 +391,48 @@ impl Writer {
         }
     }
 
-    /// Records what was decided. The room for it is made sure of before anything changes.
+    /// Records what was decided.
     fn record(&mut self, open: &mut Open, command: Command, decided: Decided) -> Result<Arc<Record>, Stop> {
         let stamp = command.stamp;
-        let record = decided.into_record(command);
+        let record = Arc::new(decided.into_record(command));
+        let Some(bytes) = self.keep(open, &record)? else {
+            return Ok(record);
+        };
+        let record = Arc::into_inner(record).expect("what was not kept is nobody else's");
+        let again = Command {
+            stamp,
+            ..record.into_command()
+        };
+        Err(Stop::Full(Box::new(Asked::Decide(again)), bytes))
+    }
+
+    /// Takes a record that was decided elsewhere, if it is the next one. Those of other books stand behind those of book 0 that
+    /// they were decided on, as in every journal.
+    fn adopt(&mut self, open: &mut Open, record: Arc<Record>) -> Result<Outcome, Stop> {
+        let (no, position) = (record.book, record.position);
+        let state = &self.tables.state;
+        let book = state.book(no).ok_or(StoreError::NoSuchBook(no))?;
+        let next = book.head.position.next();
+        if position != next || record.base != state.base() || record.recorded_at <= book.head.recorded_at {
+            let book = no;
+            return Err(StoreError::NotNext { book, position, next }.into());
+        }
+        match self.keep(open, &record)? {
+            None => Ok(Outcome::Recorded(record)),
+            Some(bytes) => Err(Stop::Full(Box::new(Asked::Adopt(record)), bytes)),
+        }
+    }
+
+    /// Keeps a record, or answers how many bytes it needs where the frame has no room. That is made sure of before
+    /// anything changes.
+    fn keep(&mut self, open: &mut Open, record: &Arc<Record>) -> Result<Option<u64>, StoreError> {
         let at = open.start.record(open.frame.next_offset());
-        let unique = self.hasher.unique(&record);
-        let hashes = self.hasher.repeats(&record).into_iter();
+        let unique = self.hasher.unique(record);
+        let hashes = self.hasher.repeats(record).into_iter();
         let repeats: SmallVec<[_; 1]> = hashes
             .map(|hash| Ok((hash, self.newest(hash)?)))
             .collect::<Result<_, StoreError>>()?;
-        let (book, balances) = self.tables.links(&record);
+        let (book, balances) = self.tables.links(record);
         let links = Links {
             book,
             balances,
@@ -407,30 +441,25 @@ impl Writer {
         let work = &mut self.state;
         work.canonical.clear();
         work.links.clear();
-        encode(&record, &mut work.canonical);
+        encode(record, &mut work.canonical);
         put_links(&mut work.links, at, &links);
         let bytes = (work.links.len() + work.canonical.len() + RECORD_OVERHEAD) as u64;
         if !open.make_room(bytes, &self.planner, self.log.max_frame()) {
-            let again = Command {
-                stamp,
-                ..record.into_command()
-            };
-            return Err(Stop::Full(Box::new(again), bytes));
+            return Ok(Some(bytes));
         }
-        let record = Arc::new(record);
         open.frame.push_parts(&[&work.links, &work.canonical]);
         let digest = self.tables.next_digest(record.book, &work.canonical);
-        self.tables.take(&record, at, digest, |_| false);
+        self.tables.take(record, at, digest, |_| false);
         let item = Item {
             at,
-            record: Arc::clone(&record),
+            record: Arc::clone(record),
             digest,
             unique,
             repeats,
         };
         work.flight.put(work.number, &item, links);
         open.items.push(item);
-        Ok(record)
+        Ok(None)
     }
 
     /// Loads a row for the command at hand.
@@ -479,11 +508,22 @@ fn no_room(error: &LogError) -> StoreError {
 /// No more is foreseen for a frame.
 const MAX_WORST: u64 = 32 << 20;
 
-/// The bytes that the record of this command will hardly exceed, with its links.
-fn worst_case(state: &State, command: &Command) -> u64 {
-    // A move: two accounts, an asset, an amount, eight counters and two limits of at most 19 bytes each, four links.
-    const MOVE: u64 = 300;
-    const HEAD: u64 = 256;
+// A move: two accounts, an asset, an amount, eight counters and two limits of at most 19 bytes each, four links.
+const MOVE: u64 = 300;
+const HEAD: u64 = 256;
+
+/// The bytes that the record of what is asked will hardly exceed, with its links.
+fn worst_case(state: &State, asked: &Asked) -> u64 {
+    match asked {
+        Asked::Decide(command) => worst_of_command(state, command),
+        Asked::Adopt(record) => {
+            let moves = record.booked().iter().map(|booked| booked.moves.len() as u64);
+            HEAD + ledger::encoded_len(&record.action) as u64 + moves.sum::<u64>() * MOVE
+        }
+    }
+}
+
+fn worst_of_command(state: &State, command: &Command) -> u64 {
     let moves_of = |hold: &TransactionId| {
         let hold = state.book(command.book).and_then(|book| book.holds.peek(hold));
         hold.map_or(1, |hold| hold.postings.len()) as u64

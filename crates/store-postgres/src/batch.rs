@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{BookNo, ClientId, Command, Head, Micros, Position};
-use store::{Outcome, StoreError};
+use store::{Mark, Outcome, StoreError};
 use tokio::time::Instant;
 use tokio::try_join;
 use tokio_postgres::Row;
@@ -65,9 +65,13 @@ impl Desk {
         let held = self.pool.lend(deadline).await?;
         let tx = Transaction::begin(held, Purpose::Write, deadline).await?;
         let mut kept = self.shelf.take(book);
-        let Some(mut work) = self.open(&tx, book, commands, &mut kept).await? else {
-            outcomes.extend(commands.iter().map(|_| Err(StoreError::NoSuchBook(book))));
-            return Ok(Position(0));
+        let opened = self
+            .open(&tx, book, &mut kept, |work| work.wanted(commands))
+            .await?;
+        let mut work = match opened {
+            None => return Ok(refuse_all(commands, outcomes, &StoreError::NoSuchBook(book))),
+            Some((_, Some(mark))) => return Ok(refuse_all(commands, outcomes, &StoreError::Marked(mark))),
+            Some((work, None)) => work,
         };
         for (nth, command) in commands.iter().enumerate() {
             outcomes.push(self.take(&tx, &mut work, command, &commands[nth + 1..]).await?);
@@ -93,23 +97,24 @@ impl Desk {
         Ok(position)
     }
 
-    /// Locks the book's head and loads what the commands need for sure, in one go. `None` when there is no such book.
-    async fn open(
+    /// Locks the book's head and loads what is wanted for sure, in one go. Answers with the mark that it has; `None` when there is
+    /// no such book.
+    pub(crate) async fn open(
         &self,
         tx: &Transaction,
         book: BookNo,
-        commands: &[&Command],
         kept: &mut Kept,
-    ) -> Result<Option<Work>, Failure> {
+        want: impl Fn(&Work) -> Wanted,
+    ) -> Result<Option<(Work, Option<Mark>)>, Failure> {
         let no = rows::book(book);
         let lock = "select root, position, recorded_at, digest, clients, customers, accounts, api_keys, assets, \
-                    highest_number, books from saldo.heads where book = $1 for update";
+                    highest_number, books, mark from saldo.heads where book = $1 for update";
         // Of two statements sent together the second sees what was committed while the first waited for its lock.
         let operator = "select position from saldo.heads where book = 0";
         let now = (self.clock)();
         let had_rows = kept.rows.is_some();
         let mut work = Work::new(book, now, kept.rows.take());
-        let mut wanted = work.wanted(commands);
+        let mut wanted = want(&work);
         // Nothing is due by itself, so no time is needed yet.
         let (head, operator, mut loaded) = try_join!(
             // The lock is sent first.
@@ -121,12 +126,13 @@ impl Desk {
         let Some(head) = head.first() else {
             return Ok(None);
         };
+        let mark = head.get::<_, Option<&str>>(11).map(Mark::from_text);
         let head = locked(head)?;
         kept.find(head.place());
         if had_rows && kept.alone == 0 {
             // Another server wrote meanwhile.
             work = Work::new(book, now, None);
-            wanted = work.wanted(commands);
+            wanted = want(&work);
             loaded = fetch(tx, no, &wanted, 0).await?;
         }
         work.stand_at(head);
@@ -134,7 +140,7 @@ impl Desk {
         let operator = tx.facts().operator(tx, position).await?;
         work.see_operator(&operator);
         put(tx, tx.facts(), &mut work, wanted, loaded).await?;
-        Ok(Some(work))
+        Ok(Some((work, mark)))
     }
 
     /// Takes a command, loading what it turns out to need, and at the same time what those behind it will.
@@ -166,6 +172,16 @@ impl Desk {
             work.book
         )))
     }
+}
+
+/// Answers all with one error; the book stays where it is.
+fn refuse_all(
+    commands: &[&Command],
+    outcomes: &mut Vec<Result<Outcome, StoreError>>,
+    error: &StoreError,
+) -> Position {
+    outcomes.extend(commands.iter().map(|_| Err(error.clone())));
+    Position(0)
 }
 
 fn locked(row: &Row) -> Result<Locked, Failure> {

@@ -140,6 +140,9 @@ pub enum OpenError {
     /// The server is too old.
     #[error("the database is PostgreSQL {0}; version 15 or later is needed")]
     TooOld(String),
+    /// It is not to be used.
+    #[error("this store takes no writes: {0}")]
+    Marked(store::Mark),
     /// A newer version of this program was here.
     #[error(
         "the database's tables are of version {found}, this program knows up to {known}; use a newer one"

@@ -38,15 +38,18 @@
 //! standby for sure. So a batch that finds its commands recorded commits too, though it wrote nothing: that waits for all
 //! before it, and only then they are answered. A read may show such a record before, as PostgreSQL's own readers see it.
 
+mod adopt;
 mod batch;
 mod changes;
 mod connect;
 mod error;
 mod facts;
+mod feed;
 mod kept;
 mod keys;
 mod lanes;
 mod load;
+mod marks;
 mod migrate;
 mod numeric;
 mod options;
@@ -64,6 +67,8 @@ mod work;
 mod write;
 
 pub use error::OpenError;
+pub use feed::Feed;
+pub use marks::{mark, set_mark, set_signing_key};
 pub use migrate::{Pending, check, migrate};
 pub use options::{Options, Url};
 pub use store_impl::{PostgresStore, create};

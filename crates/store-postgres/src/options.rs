@@ -35,6 +35,8 @@ pub struct Options {
     pub deadline: Duration,
     /// How long one try of a batch, or a read, may take.
     pub patience: Duration,
+    /// Open a store that has a mark: for copying.
+    pub despite_mark: bool,
     /// Run on a database that does not sync its commits: for tests.
     pub allow_unsafe: bool,
 }
@@ -49,6 +51,7 @@ impl Options {
             queue: 65_536,
             deadline: Duration::from_secs(10),
             patience: Duration::from_secs(5),
+            despite_mark: false,
             allow_unsafe: false,
         }
     }

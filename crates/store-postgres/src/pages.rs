@@ -6,8 +6,6 @@ use tokio_postgres::{Client, Error, Row};
 
 use crate::rows;
 
-/// About how many bytes of records are read at once: one may have a few hundred of them, or a few million.
-const BYTES: usize = 4 << 20;
 /// At least, and at most, so many records.
 const RECORDS: (i64, i64) = (16, 4_096);
 
@@ -16,17 +14,20 @@ pub(crate) struct Pages {
     limit: i64,
 }
 
-impl Pages {
-    pub(crate) fn new() -> Self {
-        Self { limit: 256 }
+impl Default for Pages {
+    fn default() -> Self {
+        Self { limit: RECORDS.0 }
     }
+}
 
-    /// The next rows after a position: position, time, key, id, record.
+impl Pages {
+    /// The next rows after a position, of about so many bytes: position, time, key, id, record.
     pub(crate) async fn next(
         &mut self,
         client: &Client,
         book: BookNo,
         after: Position,
+        bytes: usize,
     ) -> Result<Vec<Row>, Error> {
         let sql = "select position, recorded_at, key, id, record from saldo.commands \
                    where book = $1 and position > $2 order by position limit $3";
@@ -37,9 +38,9 @@ impl Pages {
             (&self.limit, Type::INT8),
         ];
         let found = client.query_typed(sql, &params).await?;
-        let bytes: usize = found.iter().map(|row| row.get::<_, &[u8]>(4).len()).sum();
-        let each = bytes / found.len().max(1);
-        let fit = i64::try_from(BYTES / each.max(1)).unwrap_or(RECORDS.1);
+        let read: usize = found.iter().map(|row| row.get::<_, &[u8]>(4).len()).sum();
+        let each = read / found.len().max(1);
+        let fit = i64::try_from(bytes / each.max(1)).unwrap_or(RECORDS.1);
         self.limit = fit.clamp(RECORDS.0, RECORDS.1);
         Ok(found)
     }

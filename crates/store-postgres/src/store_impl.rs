@@ -12,6 +12,7 @@ use crate::error::{Failure, OpenError};
 use crate::kept::Shelf;
 use crate::keys::Keys;
 use crate::lanes::Lanes;
+use crate::marks;
 use crate::migrate::{STEPS, bring_up_to_date, connect, in_time, signing_key};
 use crate::options::{Options, Url};
 use crate::pool::Pool;
@@ -20,7 +21,7 @@ use crate::session::{Purpose, Transaction};
 /// How long a reader waits for a position.
 const REACH: Duration = Duration::from_secs(1);
 /// How long to wait before a read is tried again.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 
 /// A store on PostgreSQL.
 pub struct PostgresStore {
@@ -28,6 +29,7 @@ pub struct PostgresStore {
     pub(crate) keys: Arc<Keys>,
     lanes: Arc<Lanes>,
     signing_key: [u8; 32],
+    pub(crate) deadline: Duration,
 }
 
 /// Makes a store in a database; one that is there already is left as it is.
@@ -49,6 +51,10 @@ impl PostgresStore {
     pub async fn open(url: &Url, options: Options) -> Result<Self, OpenError> {
         let (connector, line) = connect(url, &options).await?;
         bring_up_to_date(&line.client, STEPS, false, &options).await?;
+        let mark = in_time(options.deadline, marks::read(&line.client)).await?;
+        if let Some(mark) = mark.filter(|_| !options.despite_mark) {
+            return Err(OpenError::Marked(mark));
+        }
         let signing_key = in_time(options.deadline, signing_key(&line.client)).await?;
         let pool = Pool::new(connector, line, url.prepare, &options);
         let desk = Arc::new(Desk {
@@ -64,6 +70,7 @@ impl PostgresStore {
             keys,
             lanes,
             signing_key,
+            deadline: options.deadline,
         })
     }
 

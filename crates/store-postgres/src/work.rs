@@ -171,6 +171,20 @@ impl Work {
         }
     }
 
+    /// Takes a record that was decided elsewhere, if it is the next one.
+    pub(crate) fn adopt(&mut self, record: &Arc<Record>) -> Result<(), StoreError> {
+        let (book, position) = (record.book, record.position);
+        let next = self
+            .state
+            .book(self.book)
+            .map_or(Position(1), |book| book.head.position.next());
+        if (book, position) != (self.book, next) {
+            return Err(StoreError::NotNext { book, position, next });
+        }
+        self.add(Arc::clone(record));
+        Ok(())
+    }
+
     /// The rows that commands will need, as far as can be told before those ahead of them are taken.
     pub(crate) fn foresee(&self, commands: &[&Command]) -> Vec<RowKey> {
         let needs = commands.iter().map(|command| match decide(&self.state, command) {
@@ -182,14 +196,18 @@ impl Work {
 
     fn keep(&mut self, record: Record) -> Arc<Record> {
         let record = Arc::new(record);
+        self.add(Arc::clone(&record));
+        record
+    }
+
+    fn add(&mut self, record: Arc<Record>) {
         let mut canonical = Vec::new();
         encode(&record, &mut canonical);
         self.digest = store::audit::next_digest(&self.digest, &canonical);
         self.canonical.push(canonical);
         self.displaced.extend(self.about_to_lose_its_place(&record));
         apply(&mut self.state, &record);
-        self.records.push(Arc::clone(&record));
-        record
+        self.records.push(record);
     }
 
     /// The account that a record takes the first place from.

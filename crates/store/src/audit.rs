@@ -1,10 +1,11 @@
 //! Checking records by those before them, whichever store they were kept in: what every `verify` shares.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ledger::{
     AccountId, AccountNo, Action, Amount, AssetName, AssetNo, Book, BookNo, Counters, Decision, Done, Map,
-    Move, Names, RULES, Record, RowKey, State, built_in, decide,
+    Move, Names, Position, RULES, Record, RowKey, State, built_in, decide, decode,
 };
 
 /// The digest of a book with one more record: BLAKE3 over the digest before and the canonical bytes.
@@ -123,6 +124,78 @@ fn decide_again(
     let book = state.book_mut(record.book);
     loaded.into_iter().for_each(|row| book.forget(row));
     outcome
+}
+
+/// A record as it was read from a store, with its book's digest after it.
+#[derive(Clone, Debug)]
+pub struct Fed {
+    /// The record.
+    pub record: Arc<Record>,
+    /// The digest.
+    pub digest: [u8; 32],
+}
+
+/// Reads the records of a store from the first on: what one names was named by those before it.
+#[derive(Debug, Default)]
+pub struct Reading {
+    names: Directory,
+    ends: Map<BookNo, End>,
+}
+
+/// Where a book stands in a reading.
+#[derive(Clone, Copy, Debug, Default)]
+struct End {
+    position: Position,
+    digest: [u8; 32],
+}
+
+impl Reading {
+    /// At the beginning.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut ends = Map::default();
+        ends.insert(BookNo::OPERATOR, End::default());
+        Self {
+            names: Directory::new(),
+            ends,
+        }
+    }
+
+    /// Reads the next record of some book.
+    ///
+    /// # Errors
+    /// When it can't be read, or is not the next one.
+    pub fn take(&mut self, canonical: &[u8]) -> Result<Fed, String> {
+        let record = decode(canonical, &self.names).map_err(|error| error.to_string())?;
+        let (book, position) = (record.book, record.position);
+        let end = self.ends.get_mut(&book).ok_or("there is no such book yet")?;
+        if position != end.position.next() {
+            let next = end.position.next();
+            return Err(format!("book {book}: {next} is due, and {position} was found"));
+        }
+        *end = End {
+            position,
+            digest: next_digest(&end.digest, canonical),
+        };
+        let digest = end.digest;
+        if let Ok(Done::Book(no)) = &record.outcome {
+            self.ends.entry(*no).or_default();
+        }
+        self.names.take(&record);
+        Ok(Fed {
+            record: Arc::new(record),
+            digest,
+        })
+    }
+
+    /// Every book so far, with its position and digest, in order.
+    #[must_use]
+    pub fn books(&self) -> Vec<(BookNo, Position, [u8; 32])> {
+        let book = |(no, end): (&BookNo, &End)| (*no, end.position, end.digest);
+        let mut books: Vec<_> = self.ends.iter().map(book).collect();
+        books.sort_unstable();
+        books
+    }
 }
 
 /// Names of accounts and assets as records give them: enough to read the records after them.

@@ -2,6 +2,8 @@
 
 use ledger::{BookNo, Position};
 
+use crate::Mark;
+
 /// The world failed. Each says whether the command may be sent again as it was.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -17,6 +19,9 @@ pub enum StoreError {
     /// The store is closing, or stopped after an error of a write; nothing was done.
     #[error("the store is closed: {0}")]
     Closed(String),
+    /// The store takes no commands, and somebody chose so.
+    #[error("this store takes no writes: {0}")]
+    Marked(Mark),
     /// What is stored is damaged.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
@@ -26,6 +31,16 @@ pub enum StoreError {
     /// There is no such book.
     #[error("there is no book {0}")]
     NoSuchBook(BookNo),
+    /// A record to be adopted that is not the next one of its book.
+    #[error("record {position} of book {book} does not follow what is here; {next} is due")]
+    NotNext {
+        /// The book.
+        book: BookNo,
+        /// Where the record is to be.
+        position: Position,
+        /// Which one is due.
+        next: Position,
+    },
     /// The position that the reader asked for was not reached in time.
     #[error("position {wanted} is not reached; the book is at {reached}")]
     PositionNotReached {

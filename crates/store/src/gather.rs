@@ -1,23 +1,35 @@
 //! Gathering across requests: what arrives while a batch is on its way shares the next one.
 
-use ledger::Command;
+use std::sync::Arc;
+
+use ledger::{Command, Record};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Outcome, StoreError};
 
+/// One thing that is asked of a store.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are commands")]
+pub enum Asked {
+    /// To decide a command.
+    Decide(Command),
+    /// To take a record as it is.
+    Adopt(Arc<Record>),
+}
+
 /// What one request submitted, and where its answer goes.
 #[derive(Debug)]
 pub struct Submission {
-    /// The commands, in order.
-    pub commands: Vec<Command>,
+    /// What is asked, in order.
+    asked: Vec<Asked>,
     reply: oneshot::Sender<Vec<Result<Outcome, StoreError>>>,
 }
 
 impl Submission {
-    /// The commands, and where the answer goes.
+    /// What is asked, and where the answer goes.
     #[must_use]
-    pub fn into_parts(self) -> (Vec<Command>, Reply) {
-        (self.commands, Reply(self.reply))
+    pub fn into_parts(self) -> (Vec<Asked>, Reply) {
+        (self.asked, Reply(self.reply))
     }
 }
 
@@ -38,14 +50,14 @@ pub struct Submitter(mpsc::Sender<Submission>);
 
 impl Submitter {
     /// Submits and waits for the answer. A full queue is [`StoreError::Busy`] at once.
-    pub async fn submit(&self, commands: Vec<Command>) -> Vec<Result<Outcome, StoreError>> {
-        let count = commands.len();
+    pub async fn submit(&self, asked: Vec<Asked>) -> Vec<Result<Outcome, StoreError>> {
+        let count = asked.len();
         let all = |error: StoreError| vec![Err(error); count];
         if count == 0 {
             return Vec::new();
         }
         let (reply, answer) = oneshot::channel();
-        match self.0.try_send(Submission { commands, reply }) {
+        match self.0.try_send(Submission { asked, reply }) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => return all(StoreError::Busy),
             Err(mpsc::error::TrySendError::Closed(_)) => {
@@ -62,15 +74,15 @@ impl Submitter {
 pub struct Inbox(mpsc::Receiver<Submission>);
 
 impl Inbox {
-    /// Waits for a submission, then takes those that wait too, up to about `commands` commands in all. `None` when all
+    /// Waits for a submission, then takes those that wait too, up to about `many` things in all. `None` when all
     /// submitters are gone, or the inbox was closed and is empty.
-    pub async fn next_batch(&mut self, commands: usize) -> Option<Vec<Submission>> {
+    pub async fn next_batch(&mut self, many: usize) -> Option<Vec<Submission>> {
         let first = self.0.recv().await?;
-        let mut count = first.commands.len();
+        let mut count = first.asked.len();
         let mut batch = vec![first];
-        while count < commands {
+        while count < many {
             let Ok(next) = self.0.try_recv() else { break };
-            count += next.commands.len();
+            count += next.asked.len();
             batch.push(next);
         }
         Some(batch)

@@ -7,6 +7,7 @@
 pub mod audit;
 mod error;
 pub mod gather;
+mod mark;
 #[cfg(feature = "suite")]
 pub mod model;
 mod read;
@@ -22,6 +23,7 @@ use ledger::{
 };
 
 pub use error::StoreError;
+pub use mark::Mark;
 pub use read::{
     AccountBalances, AccountFilter, ApiKeyHolder, AsOf, AssetBalance, ClientAccounts, Cursor,
     CustomerAccounts, CustomerRef, CustomerValuation, Direction, EntryKind, EntryView, HoldFilter, Holding,
@@ -51,6 +53,10 @@ pub enum Outcome {
 pub trait Store: Send + Sync + 'static {
     /// Takes commands, each a decision of its own, in this order; answers in the same order, when all are durable.
     fn submit(&self, commands: Vec<Command>) -> Outcomes<'_>;
+
+    /// Takes the next records of a book as another store recorded them, and decides nothing. Answers where the book stands when
+    /// all are durable; should it fail, those at the beginning may have been taken.
+    fn adopt(&self, records: Vec<Arc<Record>>) -> Answer<'_, Position>;
 
     /// Where a book stands.
     fn position(&self, book: BookNo) -> Answer<'_, Position>;

@@ -129,6 +129,19 @@ pub fn peek(bytes: &[u8]) -> Result<(BookNo, Position, Micros), DecodeError> {
     Ok((book, position, Micros(r.int()?)))
 }
 
+/// The position of book 0 at which a record was decided, without reading the rest.
+///
+/// # Errors
+/// What is wrong with the bytes.
+pub fn peek_base(bytes: &[u8]) -> Result<Position, DecodeError> {
+    let body = bytes.get(4..).ok_or(DecodeError::Short)?;
+    let mut r = Reader { body, text: &[] };
+    r.byte()?;
+    let _book: u32 = r.uint()?;
+    let _position: u64 = r.uint()?;
+    Ok(Position(r.uint()?))
+}
+
 /// How many bytes an action takes in a record that refuses it, the longest form.
 #[must_use]
 pub fn encoded_len(action: &Action) -> usize {

@@ -1,6 +1,7 @@
 //! The command line.
 #![allow(clippy::print_stderr, reason = "a command says on stderr what went wrong")]
 
+mod copy;
 mod init;
 mod migrate;
 mod serve;
@@ -37,6 +38,8 @@ enum Command {
     Serve(serve::Serve),
     /// Brings the tables of a PostgreSQL database up to date, or says what is to be done
     Migrate(migrate::Migrate),
+    /// Copies all books of a store to another, a folder or a database, and compares them
+    Copy(copy::Copy),
     /// Checks a store to the last record and row: checksums, arithmetic, decisions, what was derived from them
     Verify(verify::Verify),
     /// Sends load to running servers, and shows how fast they answered
@@ -89,6 +92,10 @@ pub(crate) fn run() -> ExitCode {
             log("warn");
             return migrate.run();
         }
+        Command::Copy(copy) => {
+            log("warn");
+            in_runtime(copy.run())
+        }
         Command::Verify(verify) => {
             log("warn");
             return match in_runtime(async { Ok(verify.run().await) }) {
@@ -111,6 +118,11 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A digest as people read it.
+fn hex(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Logs to stderr what `SALDO_LOG` asks for, or from `level` on.

@@ -9,6 +9,7 @@ use ledger::{BookNo, Position};
 use serde_json::{Value, json};
 use store_journal::log::LogError;
 
+use super::hex;
 use crate::place::{Place, options, postgres_options};
 
 /// Checks a store.
@@ -102,7 +103,9 @@ fn check_folder(folder: &Path, place: &Place) -> Result<Good, Bad> {
     }
     let disk = store_journal::folder(folder, false).map_err(|error| bad(error.into()))?;
     let bar = bar("{wide_bar} {bytes}/{total_bytes} {eta}");
-    let report = store_journal::verify(&disk, &options(), &place.to_string(), |progress| {
+    let mut options = options();
+    options.despite_mark = true;
+    let report = store_journal::verify(&disk, &options, &place.to_string(), |progress| {
         bar.set_length(progress.total);
         bar.set_position(progress.bytes);
     });
@@ -144,10 +147,6 @@ async fn check_database(url: &store_postgres::Url) -> Result<Good, Bad> {
         numbers: json!({"records": report.records}),
         books: report.books,
     })
-}
-
-fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn as_text(good: &Good) -> String {

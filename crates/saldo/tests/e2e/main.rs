@@ -7,6 +7,7 @@
     reason = "the same tests, each time on the store of the module around them"
 )]
 
+mod copy;
 mod harness;
 mod journal;
 mod postgres;

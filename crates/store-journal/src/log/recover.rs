@@ -122,7 +122,7 @@ pub(crate) fn recover(
 }
 
 /// Fails if a valid frame follows the place where the walk stopped: then that is no torn tail.
-fn refuse_damage(shared: &Shared, stop: &Stop, last: u64) -> Result<(), LogError> {
+pub(crate) fn refuse_damage(shared: &Shared, stop: &Stop, last: u64) -> Result<(), LogError> {
     let mut offset = stop.offset;
     let segments = shared.segments.all();
     for segment in segments.iter().skip(stop.segment as usize - 1) {

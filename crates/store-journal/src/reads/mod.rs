@@ -11,6 +11,7 @@ use ledger::{
     Record, Slot, TransactionId,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
+use store::gather::Asked;
 use store::{
     AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, AssetBalance, ClientAccounts,
     CustomerAccounts, CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Page, Purposes,
@@ -173,9 +174,23 @@ impl Store for JournalStore {
     ) -> std::pin::Pin<Box<dyn Future<Output = Vec<Result<Outcome, StoreError>>> + Send + '_>> {
         Box::pin(async move {
             match self.submitter() {
-                Some(submitter) => submitter.submit(commands).await,
+                Some(submitter) => {
+                    let asked = commands.into_iter().map(Asked::Decide).collect();
+                    submitter.submit(asked).await
+                }
                 None => vec![Err(StoreError::Closed("it was stopped".into())); commands.len()],
             }
+        })
+    }
+
+    fn adopt(&self, records: Vec<Arc<Record>>) -> Answer<'_, Position> {
+        Box::pin(async move {
+            let last = records.last().map_or(Position(0), |record| record.position);
+            let asked = records.into_iter().map(Asked::Adopt).collect();
+            let submitter = self.submitter();
+            let submitter = submitter.ok_or_else(|| StoreError::Closed("it was stopped".into()))?;
+            let taken: Result<Vec<_>, _> = submitter.submit(asked).await.into_iter().collect();
+            taken.map(|_| last)
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ledger::{BookNo, ClientId, Command, Key, Micros, Position, Record};
 use parking_lot::Mutex;
-use store::gather::Submitter;
+use store::gather::{Asked, Submitter};
 use store::suite::{Random, stream};
 use store::{Outcome, StoreError};
 
@@ -187,7 +187,9 @@ pub(super) async fn client(nth: usize, plan: Arc<Mutex<Plan>>, under_way: UnderW
             continue;
         };
         under_way.lock()[nth] = Some(batch.clone());
-        let answers = submitter.submit(batch.clone()).await;
+        let answers = submitter
+            .submit(batch.iter().cloned().map(Asked::Decide).collect())
+            .await;
         under_way.lock()[nth] = None;
         plan.lock().take(batch, answers);
         pause().await;

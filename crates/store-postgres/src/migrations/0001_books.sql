@@ -1,7 +1,8 @@
 -- Every table begins with its book, so that all of a book can lie on one node of a distributed database.
 -- The records in `commands` are the truth; every other table of books is derived from them.
 
--- Where a book stands. Its row is the only one that writers lock.
+-- Where a book stands. Its row is the only one that writers lock. With a mark it takes no commands: its books were moved, or
+-- are not all there yet.
 create table saldo.heads (
     book int4 primary key,
     root uuid,
@@ -14,10 +15,11 @@ create table saldo.heads (
     api_keys int4 not null,
     assets int4 not null,
     highest_number int8 not null,
-    books int4 not null
+    books int4 not null,
+    mark text
 ) with (fillfactor = 10);
 create index heads_root on saldo.heads (root);
-insert into saldo.heads values (0, null, 0, 0, decode(repeat('00', 32), 'hex'), 0, 0, 0, 0, 0, 0, 0);
+insert into saldo.heads values (0, null, 0, 0, decode(repeat('00', 32), 'hex'), 0, 0, 0, 0, 0, 0, 0, null);
 
 -- One row per command: its canonical record. `id` is that of the one transaction it booked; `key` is the hash of its
 -- key space and key, unless the key is that very id. Recorded times rise with positions, so a time is found by halving.

@@ -131,6 +131,10 @@ impl Store for PostgresStore {
         Box::pin(self.take(commands))
     }
 
+    fn adopt(&self, records: Vec<Arc<Record>>) -> Answer<'_, Position> {
+        Box::pin(self.adopt_all(records))
+    }
+
     fn position(&self, book: BookNo) -> Answer<'_, Position> {
         Box::pin(self.position_of(book))
     }

@@ -19,6 +19,8 @@ use super::{Fault, Shared, asked};
 use crate::pages::Pages;
 use crate::rows;
 
+/// About so many bytes of records are read at once.
+const PAGE: usize = 4 << 20;
 /// So many holds are compared at once.
 const HOLDS: usize = 2_000;
 
@@ -151,10 +153,10 @@ impl Audit {
         mut lanes: Option<&mut Lanes>,
         tell: &mut (impl FnMut(u64) + Send),
     ) -> Result<(), Fault> {
-        let mut pages = Pages::new();
+        let mut pages = Pages::default();
         loop {
             let found = pages
-                .next(client, self.no, self.position())
+                .next(client, self.no, self.position(), PAGE)
                 .await
                 .map_err(asked)?;
             if found.is_empty() {

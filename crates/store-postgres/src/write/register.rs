@@ -129,7 +129,8 @@ pub(super) fn add_books(writes: &mut Writes<'_>, touched: &Touched, state: &Stat
             .expect("it was just made");
         add!(
             writes,
-            "insert into saldo.heads values ($1, $2, 0, 0, $3, 1, 0, 0, 0, 0, 0, 0)",
+            "insert into saldo.heads \
+             select $1, $2, 0, 0, $3, 1, 0, 0, 0, 0, 0, 0, mark from saldo.heads where book = 0",
             rows::book(*no),
             rows::id(root.0),
             vec![0u8; 32],

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use ledger::{
     AccountChange, AccountId, AccountNo, AccountStatus, Action, AssetName, BookNo, Client, ClientId, Code,
     Command, Credit, CreditChange, Customer, CustomerId, Decimal, Done, LimitChange, Micros, NewAccount,
-    NewClient, NewCustomer, Owner, Purpose, RULES, Rate, Record, Rejection, TransactionId,
+    NewClient, NewCustomer, Owner, Position, Purpose, RULES, Rate, Record, Rejection, TransactionId,
 };
 
 use super::book::{Book, World, add_up};
 use super::money;
 use super::rows;
-use crate::Outcome;
+use crate::{Outcome, StoreError};
 
 /// Why a command is not done.
 pub(super) enum No {
@@ -102,6 +102,25 @@ pub(super) fn take(world: &mut World, command: &Command) -> Outcome {
         rows::keep(world, &record);
         return Outcome::Recorded(record);
     }
+}
+
+/// Keeps a record that was judged elsewhere, if it is the next one of its book.
+pub(super) fn adopt(world: &mut World, record: &Arc<Record>) -> Result<Position, StoreError> {
+    let (no, position) = (record.book, record.position);
+    let book = world.books.get(&no).ok_or(StoreError::NoSuchBook(no))?;
+    let next = book.position().next();
+    if world.closed {
+        return Err(StoreError::Closed("it was closed".to_owned()));
+    }
+    if position != next {
+        return Err(StoreError::NotNext {
+            book: no,
+            position,
+            next,
+        });
+    }
+    rows::keep(world, record);
+    Ok(position)
 }
 
 fn judge(case: &Case<'_>, command: &Command) -> Result<Done, No> {

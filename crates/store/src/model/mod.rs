@@ -95,6 +95,19 @@ impl Store for Model {
         Box::pin(async move { commands.iter().map(|command| self.take(command)).collect() })
     }
 
+    fn adopt(&self, records: Vec<Arc<Record>>) -> Answer<'_, Position> {
+        let mut world = self.world.lock();
+        let mut reached = Ok(Position(0));
+        for record in &records {
+            reached = judge::adopt(&mut world, record);
+            if reached.is_err() {
+                break;
+            }
+        }
+        self.moved.notify_waiters();
+        Box::pin(ready(reached))
+    }
+
     fn position(&self, no: BookNo) -> Answer<'_, Position> {
         self.read(|world| Ok(book(world, no)?.position()))
     }

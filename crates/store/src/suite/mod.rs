@@ -19,6 +19,7 @@
 //! [`Backend::share`].
 
 mod contract;
+mod copies;
 mod deals;
 mod dump;
 mod random;
@@ -32,6 +33,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 pub use self::contract::*;
+pub use self::copies::copies_are_the_same;
 pub use self::random::Random;
 pub use self::stream::stream;
 pub use self::streams::{a_long_history_is_exact, compare, now, random_streams};
@@ -93,6 +95,7 @@ macro_rules! suite {
         $crate::suite!(@tests $backend,
             random_streams,
             a_long_history_is_exact,
+            copies_are_the_same,
             answers_come_in_order,
             a_large_batch_is_taken_in_order,
             nothing_is_answered_to_nothing,

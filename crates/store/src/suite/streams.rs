@@ -87,13 +87,23 @@ pub async fn compare(model: &Model, store: &dyn Store, seed: u64, share: u64, wh
     Pair::new(model, store, seed, share, when).dump(share).await;
 }
 
-async fn reopen<B: Backend>(backend: &B, place: &B::Place, store: Arc<dyn Store>) -> Arc<dyn Store> {
+pub(super) async fn reopen<B: Backend>(
+    backend: &B,
+    place: &B::Place,
+    store: Arc<dyn Store>,
+) -> Arc<dyn Store> {
     store.close().await.expect("a store closes");
     drop(store);
     backend.open(place).await
 }
 
-async fn same_outcomes(model: &Model, store: &dyn Store, batch: Vec<Command>, seed: u64, nth: usize) {
+pub(super) async fn same_outcomes(
+    model: &Model,
+    store: &dyn Store,
+    batch: Vec<Command>,
+    seed: u64,
+    nth: usize,
+) {
     let expected = model.submit(batch.clone()).await;
     let found = store.submit(batch.clone()).await;
     assert_eq!(
