@@ -1,11 +1,11 @@
-//! `cargo xtask bench`: Saldo on PostgreSQL beside a plain SQL ledger on the same PostgreSQL, in one run, in turns.
+//! `cargo xtask bench`: Saldo on PostgreSQL beside ledgers in SQL on the same PostgreSQL, in one run, in turns.
 //!
 //! Only ratios of one run say something: what else a machine does changes the figures by factors. So each round measures
 //! everything once, neighbours are compared within their round, and of the rounds the median is taken.
 
-mod plain;
 mod report;
 mod servers;
+mod sql_ledger;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use test_postgres::Cluster;
 
 use crate::requirements;
 use crate::run::{self, Result, cargo, step};
-use plain::{Plain, Script};
 use report::{Measured, Run};
 use servers::{Ask, Servers};
+use sql_ledger::{ARRAYS, FEW, HOT, MANY, PGLEDGER, PLAIN, SqlLedger};
 
 /// What both ledgers' PostgreSQL is started with, beside the tests' settings. Durability is PostgreSQL's default: every commit is
 /// synced before it is answered.
@@ -27,10 +27,10 @@ const SETTINGS: [&str; 3] = [
 ];
 /// How many servers share one book in the last measurement of a round.
 const SERVERS: usize = 4;
-/// Accounts of the plain ledger's second measurement: fewer rows, which stay in every cache.
+/// Accounts of the SQL ledgers' second measurement: fewer rows, which stay in every cache.
 const FEW_ACCOUNTS: u32 = 1_000;
 
-/// Measures Saldo on PostgreSQL against a plain SQL ledger, and writes BENCHMARKS.md
+/// Measures Saldo on PostgreSQL against ledgers in SQL, and writes BENCHMARKS.md
 #[derive(clap::Args)]
 pub(crate) struct Bench {
     /// How often everything is measured
@@ -42,6 +42,9 @@ pub(crate) struct Bench {
     /// Between how many accounts money moves
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
     accounts: u32,
+    /// The file pgledger.sql of <https://github.com/pgr0ss/pgledger>, to be measured beside
+    #[arg(long, value_name = "FILE")]
+    pgledger: Option<PathBuf>,
     /// Where the result is written
     #[arg(long, default_value = "BENCHMARKS.md")]
     out: PathBuf,
@@ -50,7 +53,8 @@ pub(crate) struct Bench {
 /// What runs during the measurements.
 struct Stage {
     cluster: Arc<Cluster>,
-    plain: Plain,
+    /// Ledgers in SQL: the plain one, and pgledger where it was named.
+    ledgers: Vec<SqlLedger>,
     servers: Servers,
     seconds: u32,
 }
@@ -60,27 +64,38 @@ impl Bench {
         requirements::meet()?;
         step("build");
         run::run(cargo(&["build", "--release", "--package", "saldo"]))?;
-        step("PostgreSQL, the plain ledger, and Saldo's servers");
+        step("PostgreSQL and Saldo's servers");
         let before = report::load_average();
         let cluster = Cluster::start(&SETTINGS);
         report::refuse_memory(cluster.folder())?;
-        let (plain_books, saldo_books) = (cluster.empty(), cluster.empty());
-        let plain = Plain::make(&cluster, &plain_books, self.accounts)?;
-        let servers = Servers::start(&cluster, &saldo_books, SERVERS, self.accounts)?;
+        let books = cluster.empty();
+        let servers = Servers::start(&cluster, &books, SERVERS, self.accounts)?;
+        step("the ledgers in SQL, and their best numbers of clients");
+        let plain = run::root().join("benches/plain-sql/ledger.sql");
+        let named = [(PLAIN, Some(&plain)), (PGLEDGER, self.pgledger.as_ref())];
+        let databases = named.map(|_| cluster.empty());
+        let mut ledgers = Vec::new();
+        for ((kind, file), database) in named.into_iter().zip(&databases) {
+            let Some(file) = file else { continue };
+            ledgers.push(SqlLedger::make(
+                kind,
+                file,
+                (&cluster, database),
+                (FEW_ACCOUNTS, self.accounts),
+            )?);
+        }
         let stage = Stage {
             cluster,
-            plain,
+            ledgers,
             servers,
             seconds: self.seconds,
         };
-        step("the plain ledger's best numbers of clients");
-        let scripts = stage.plain.scripts(FEW_ACCOUNTS)?;
         let mut rounds = Vec::new();
         for nth in 1..=self.rounds {
             step(&format!("round {nth} of {}", self.rounds));
-            rounds.push(stage.round(&scripts)?);
+            rounds.push(stage.round()?);
         }
-        stage.plain.check()?;
+        stage.ledgers.iter().try_for_each(SqlLedger::check)?;
         let run = Run {
             rounds,
             seconds: self.seconds,
@@ -97,31 +112,35 @@ impl Bench {
 
 impl Stage {
     /// Everything once; what is compared stands side by side.
-    fn round(&self, scripts: &[Script; 4]) -> Result<Vec<Measured>> {
-        let [few, many, hot, arrays] = scripts;
+    fn round(&self) -> Result<Vec<Measured>> {
         let ask = |workload, connections, servers| Ask {
             workload,
             connections,
             servers,
             seconds: self.seconds,
         };
-        Ok(vec![
-            self.plain(few)?,
-            self.plain(many)?,
-            self.saldo(&ask("posts", 256, 1))?,
-            self.saldo(&ask("posts", 256, SERVERS))?,
-            self.saldo(&ask("batches", 8, 1))?,
-            self.plain(arrays)?,
-            self.plain(hot)?,
-            self.saldo(&ask("hot", 256, 1))?,
-            self.saldo(&ask("holds", 256, 1))?,
-            self.saldo(&ask("reads", 256, 1))?,
-        ])
+        let mut all = Vec::new();
+        for nth in [FEW, MANY] {
+            self.ledgers(nth, &mut all)?;
+        }
+        all.push(self.saldo(&ask("posts", 256, 1))?);
+        all.push(self.saldo(&ask("posts", 256, SERVERS))?);
+        all.push(self.saldo(&ask("batches", 8, 1))?);
+        self.ledgers(ARRAYS, &mut all)?;
+        self.ledgers(HOT, &mut all)?;
+        all.push(self.saldo(&ask("hot", 256, 1))?);
+        all.push(self.saldo(&ask("holds", 256, 1))?);
+        all.push(self.saldo(&ask("reads", 256, 1))?);
+        Ok(all)
     }
 
-    fn plain(&self, script: &Script) -> Result<Measured> {
-        self.settle()?;
-        shown(self.plain.measure(script, self.seconds)?)
+    /// One script of each ledger in SQL.
+    fn ledgers(&self, nth: usize, all: &mut Vec<Measured>) -> Result {
+        for ledger in &self.ledgers {
+            self.settle()?;
+            all.push(shown(ledger.measure(&ledger.scripts[nth], self.seconds)?)?);
+        }
+        Ok(())
     }
 
     fn saldo(&self, ask: &Ask) -> Result<Measured> {

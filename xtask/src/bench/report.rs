@@ -46,7 +46,8 @@ struct Goal {
 }
 
 const PLAIN: &[&str] = &["plain-few", "plain-many"];
-const GOALS: [Goal; 4] = [
+const PGLEDGER: &[&str] = &["pgledger-few", "pgledger-many"];
+const GOALS: [Goal; 7] = [
     Goal {
         what: "single posts : plain SQL, both on random accounts",
         measured: "posts",
@@ -63,6 +64,24 @@ const GOALS: [Goal; 4] = [
         what: "batches of 1,000 : plain SQL's single transfers on random accounts",
         measured: "batches",
         against: PLAIN,
+        at_least: 800,
+    },
+    Goal {
+        what: "single posts : pgledger, both on random accounts",
+        measured: "posts",
+        against: PGLEDGER,
+        at_least: 400,
+    },
+    Goal {
+        what: "single posts : pgledger, both into one hot account",
+        measured: "hot",
+        against: &["pgledger-hot"],
+        at_least: 1_000,
+    },
+    Goal {
+        what: "batches of 1,000 : pgledger's single transfers on random accounts",
+        measured: "batches",
+        against: PGLEDGER,
         at_least: 800,
     },
     Goal {
@@ -224,7 +243,7 @@ impl Run {
 const HEAD: &str = "\
 # Benchmarks
 
-Saldo on PostgreSQL beside a plain SQL ledger on the same PostgreSQL, measured in turns in one run by `cargo xtask bench`.
+Saldo on PostgreSQL beside ledgers in SQL on the same PostgreSQL, measured in turns in one run by `cargo xtask bench`.
 [docs/bench.md](docs/bench.md) says what is measured and how. What else a machine does changes the figures by factors:
 compare figures of one run alone.
 

@@ -1,4 +1,4 @@
-//! The plain SQL ledger of `benches/plain-sql`, and pgbench.
+//! Ledgers in SQL that one may write or find, and pgbench.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,12 +16,43 @@ const TRY: u32 = 2;
 /// How many transfers a call of `arrays.sql` makes.
 const ARRAY: u64 = 100;
 
-/// The plain ledger.
-pub(super) struct Plain {
+/// Which of a ledger's scripts is which.
+pub(super) const FEW: usize = 0;
+pub(super) const MANY: usize = 1;
+pub(super) const HOT: usize = 2;
+pub(super) const ARRAYS: usize = 3;
+
+/// A ledger in SQL that is measured, and where its scripts are.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    name: &'static str,
+    folder: &'static str,
+    /// By these the measurements of its scripts are found.
+    keys: [&'static str; 4],
+}
+
+pub(super) const PLAIN: Kind = Kind {
+    name: "plain SQL",
+    folder: "benches/plain-sql",
+    keys: ["plain-few", "plain-many", "plain-hot", "plain-arrays"],
+};
+
+/// <https://github.com/pgr0ss/pgledger>, of which this repository has only the scripts that call it.
+pub(super) const PGLEDGER: Kind = Kind {
+    name: "pgledger",
+    folder: "benches/pgledger",
+    keys: ["pgledger-few", "pgledger-many", "pgledger-hot", "pgledger-arrays"],
+};
+
+/// A ledger in SQL, made in a database of its own.
+pub(super) struct SqlLedger {
+    kind: Kind,
     url: String,
     folder: PathBuf,
     accounts: u32,
     logs: tempfile::TempDir,
+    /// Each with its best number of clients.
+    pub(super) scripts: Vec<Script>,
 }
 
 /// A script of pgbench, with the number of clients at which it is fastest.
@@ -35,80 +66,69 @@ pub(super) struct Script {
     clients: u32,
 }
 
-impl Plain {
-    pub(super) fn make(cluster: &Arc<Cluster>, database: &Database, accounts: u32) -> Result<Self> {
-        let plain = Self {
+impl SqlLedger {
+    /// Makes the ledger that a file holds, with accounts, and looks for the best numbers of clients.
+    pub(super) fn make(
+        kind: Kind,
+        ledger: &Path,
+        (cluster, database): (&Arc<Cluster>, &Database),
+        (few, accounts): (u32, u32),
+    ) -> Result<Self> {
+        let folder = run::root().join(kind.folder);
+        let mut made = Self {
+            kind,
             url: database.url(),
-            folder: run::root().join("benches/plain-sql"),
             accounts,
             logs: tempfile::tempdir_in(cluster.folder()).map_err(|error| error.to_string())?,
+            scripts: Vec::new(),
+            folder,
         };
-        for file in ["ledger.sql", "accounts.sql"] {
-            let mut psql = Command::new(bin().join("psql"));
-            psql.args(["--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", "-v"])
-                .arg(format!("count={accounts}"))
-                .arg("-f")
-                .arg(plain.folder.join(file))
-                .arg(&plain.url);
-            run::run(psql)?;
-        }
-        Ok(plain)
-    }
-
-    /// The scripts: on few accounts, on many, on one, in arrays.
-    pub(super) fn scripts(&self, few: u32) -> Result<[Script; 4]> {
-        let many = self.accounts;
-        Ok([
-            self.script(
-                "plain-few",
-                format!("plain SQL, {few} accounts"),
-                "random.sql",
-                few,
-                1,
-            )?,
-            self.script(
-                "plain-many",
-                format!("plain SQL, {many} accounts"),
-                "random.sql",
-                many,
-                1,
-            )?,
-            self.script(
-                "plain-hot",
-                "plain SQL, one hot account".to_owned(),
-                "hot.sql",
-                many,
-                1,
-            )?,
-            self.script(
-                "plain-arrays",
-                format!("plain SQL, arrays of {ARRAY}"),
-                "arrays.sql",
-                many,
-                ARRAY,
-            )?,
-        ])
-    }
-
-    /// A script, once its best number of clients is found.
-    fn script(
-        &self,
-        key: &'static str,
-        name: String,
-        file: &'static str,
-        accounts: u32,
-        transfers: u64,
-    ) -> Result<Script> {
-        let mut best: Option<(u64, Script)> = None;
-        for clients in CLIENTS {
-            let script = Script {
+        run::run(made.psql(ledger))?;
+        run::run(made.psql(&made.folder.join("accounts.sql")))?;
+        let scripts = [
+            (format!("{few} accounts"), "random.sql", few, 1),
+            (format!("{accounts} accounts"), "random.sql", accounts, 1),
+            ("one hot account".to_owned(), "hot.sql", accounts, 1),
+            (format!("arrays of {ARRAY}"), "arrays.sql", accounts, ARRAY),
+        ];
+        for (key, (what, file, accounts, transfers)) in kind.keys.into_iter().zip(scripts) {
+            let script = |clients| Script {
                 key,
-                name: format!("{name}, {clients} clients"),
+                name: format!("{}, {what}, {clients} clients", kind.name),
                 file,
                 accounts,
                 transfers,
                 clients,
             };
+            let best = made.best(script)?;
+            made.scripts.push(best);
+        }
+        Ok(made)
+    }
+
+    fn psql(&self, file: &Path) -> Command {
+        let mut psql = Command::new(bin().join("psql"));
+        psql.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-v",
+        ])
+        .arg(format!("count={}", self.accounts))
+        .arg("-f")
+        .arg(file)
+        .arg(&self.url);
+        psql
+    }
+
+    /// The script with its best number of clients.
+    fn best(&self, script: impl Fn(u32) -> Script) -> Result<Script> {
+        let mut best: Option<(u64, Script)> = None;
+        for clients in CLIENTS {
+            let script = script(clients);
             let measured = self.measure(&script, TRY)?;
             println!("{:<52} {:>8}/s", measured.name, measured.per_second);
             if best.as_ref().is_none_or(|(rate, _)| *rate < measured.per_second) {
@@ -134,7 +154,7 @@ impl Plain {
         let said = run::output_quietly(pgbench)?;
         let said = String::from_utf8_lossy(&said);
         if number_after(&said, "number of failed transactions: ") != Some(0) {
-            return Err(format!("calls of the plain ledger failed: {said}"));
+            return Err(format!("calls of {} failed: {said}", self.kind.name));
         }
         let calls = number_after(&said, "tps = ").ok_or_else(|| format!("pgbench said no tps: {said}"))?;
         Ok(Measured {
@@ -146,16 +166,11 @@ impl Plain {
         })
     }
 
-    /// Fails unless the plain ledger's books are right: else it was not a ledger that was measured.
+    /// Fails unless the books are right: else it was not a ledger that was measured.
     pub(super) fn check(&self) -> Result {
-        let question = "select (select sum(balance) from accounts) = 0 and (select sum(amount) from entries) = 0 \
-                        and (select count(*) from entries) = 2 * (select count(*) from transfers)";
-        let mut psql = Command::new(bin().join("psql"));
-        psql.args(["--no-psqlrc", "--tuples-only", "--no-align", "-c", question])
-            .arg(&self.url);
-        match run::output(psql)?.trim_ascii() {
+        match run::output(self.psql(&self.folder.join("check.sql")))?.trim_ascii() {
             b"t" => Ok(()),
-            _ => Err("the books of the plain ledger are wrong".to_owned()),
+            _ => Err(format!("the books of {} are wrong", self.kind.name)),
         }
     }
 }
