@@ -225,7 +225,9 @@ impl Lane {
     }
 }
 
-/// What is found under its key is this very server's doing, when it is what was decided here: then it is no replay.
+/// What is found under its key is this very server's doing, when it is what was decided here: then it is no replay. Another
+/// server may have decided the same to the microsecond, as both stamp what is late just after the newest record; then both call
+/// it theirs, and it is there once all the same.
 fn own_again(now: &mut Result<Outcome, StoreError>, before: Result<Outcome, StoreError>) {
     if let (Ok(Outcome::Replayed(found)), Ok(Outcome::Recorded(decided))) = (&*now, &before)
         && found == decided
