@@ -21,6 +21,7 @@ use crate::register::{
 };
 use crate::standing::{HeldPosting, Hold, HoldStatus, Posted, PostedPosting};
 use crate::state::{Book, Completeness, State};
+use crate::text::{Findable, Text};
 
 /// Applies `record` to the rows it concerns. The record of a command that was refused moves the head alone, and
 /// is found under its key.
@@ -45,6 +46,10 @@ pub fn apply(state: &mut State, record: &Arc<Record>) {
         (Action::RevokeApiKey { id }, _) => revoke_api_key(book, record, *id),
         (Action::CreateCustomer(new), Done::Customer(number)) => create_customer(book, record, new, *number),
         (Action::UpdateCustomer(change), _) => update_customer(book, record, change),
+        (Action::EraseCustomer { id }, _) => change_customer(book, record, *id, |row| {
+            // The first time is the one that counts.
+            row.erased_at = row.erased_at.or(Some(record.recorded_at));
+        }),
         (
             Action::SetDunning {
                 customer,
@@ -127,7 +132,7 @@ fn create_client(book: &mut Book, record: &Record, new: &NewClient) {
     }
 }
 
-fn patch(notes: &mut Notes, external_id: &Patch<Box<str>>, metadata: &Patch<Box<str>>) {
+fn patch(notes: &mut Notes, external_id: &Patch<Findable>, metadata: &Patch<Text>) {
     if let Some(external_id) = external_id {
         notes.external_id.clone_from(external_id);
     }
@@ -194,6 +199,7 @@ fn create_customer(book: &mut Book, record: &Record, new: &NewCustomer, number: 
         notes: new.notes.clone(),
         created_at: record.recorded_at,
         updated_at: record.recorded_at,
+        erased_at: None,
     };
     book.customers.put(new.id, Some(Arc::new(row)));
     book.customer_list.push(new.id);

@@ -6,6 +6,7 @@ use crate::amount::Amount;
 use crate::asset::{AssetKind, AssetName};
 use crate::id::{AccountId, ApiKeyId, BookNo, ClientId, CustomerId, Owner, TransactionId};
 use crate::register::{AccountStatus, Notes, Purpose, Rate, Scopes};
+use crate::text::{Form, Sealed, Subject};
 use crate::time::Micros;
 
 /// A command, stamped: its time and whatever new ids it needs are inside, so deciding it needs no clock and no chance.
@@ -44,7 +45,7 @@ impl Key {
     }
 }
 
-/// A hash of the caller's canonical request: without stamped time, generated ids and secrets.
+/// A hash of the caller's canonical request under a key of the book: without stamped time, generated ids and secrets.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Fingerprint(pub [u8; 16]);
 
@@ -55,42 +56,47 @@ pub(crate) fn first_half(hash: blake3::Hash) -> [u8; 16] {
     half
 }
 
-/// What a command does.
+/// What a command does. Texts in it are sealed before it is sent: see [`crate::text`].
 #[derive(Clone, PartialEq, Debug)]
-pub enum Action {
+pub enum Action<F: Form = Sealed> {
     /// Book 0's first command: the store is made, and RLUSD gets its exponent.
     Initialise {
         /// Decimal places of RLUSD, 0 ..= 30.
         rlusd_exponent: u8,
     },
     /// Makes a root client and its book (in book 0), or a subsidiary (in the root's book).
-    CreateClient(NewClient),
+    CreateClient(NewClient<F>),
     /// Changes a client.
-    UpdateClient(ClientChange),
+    UpdateClient(ClientChange<F>),
     /// Makes an API key.
-    CreateApiKey(NewApiKey),
+    CreateApiKey(NewApiKey<F>),
     /// Ends an API key.
     RevokeApiKey {
         /// Which.
         id: ApiKeyId,
     },
     /// Makes a customer.
-    CreateCustomer(NewCustomer),
+    CreateCustomer(NewCustomer<F>),
     /// Changes a customer.
-    UpdateCustomer(CustomerChange),
+    UpdateCustomer(CustomerChange<F>),
+    /// Makes what was ever written about a customer unreadable.
+    EraseCustomer {
+        /// Whom.
+        id: CustomerId,
+    },
     /// Says where a customer stands with what is owed.
     SetDunning {
         /// Whom it is about.
         customer: CustomerId,
         /// A label, or none.
-        label: Option<Box<str>>,
+        label: Option<F::Text>,
         /// Whether open claims were handed to a collection agency.
         in_debt_collection: bool,
     },
     /// Opens an account.
-    CreateAccount(NewAccount),
+    CreateAccount(NewAccount<F>),
     /// Changes an account.
-    UpdateAccount(AccountChange),
+    UpdateAccount(AccountChange<F>),
     /// Registers an asset: in book 0 for every book, else for this one.
     RegisterAsset {
         /// How it is written.
@@ -103,9 +109,9 @@ pub enum Action {
     /// Puts rates: in book 0 the defaults, else this book's own, which go before them.
     PutRates(Vec<Rate>),
     /// Posts a transaction, or holds its money.
-    Post(Transaction),
+    Post(Transaction<F>),
     /// Posts many transactions, all or none.
-    PostBatch(Vec<Transaction>),
+    PostBatch(Vec<Transaction<F>>),
     /// Takes held money.
     Capture(Capture),
     /// Lets held money go.
@@ -126,43 +132,43 @@ pub type Patch<T> = Option<Option<T>>;
 
 /// A client to be made.
 #[derive(Clone, PartialEq, Debug)]
-pub struct NewClient {
+pub struct NewClient<F: Form = Sealed> {
     /// Its id, new.
     pub id: ClientId,
     /// The parent, which must be a root; `None` makes a root.
     pub parent: Option<ClientId>,
     /// Its name in law.
-    pub legal_name: Box<str>,
+    pub legal_name: F::Text,
     /// Its IANA time zone.
     pub time_zone: Box<str>,
     /// The caller's notes.
-    pub notes: Notes,
+    pub notes: Notes<F>,
 }
 
 /// A change of a client.
 #[derive(Clone, PartialEq, Debug)]
-pub struct ClientChange {
+pub struct ClientChange<F: Form = Sealed> {
     /// Which.
     pub id: ClientId,
     /// A new name.
-    pub legal_name: Option<Box<str>>,
+    pub legal_name: Option<F::Text>,
     /// A new time zone.
     pub time_zone: Option<Box<str>>,
     /// A new foreign id.
-    pub external_id: Patch<Box<str>>,
+    pub external_id: Patch<F::Findable>,
     /// New metadata.
-    pub metadata: Patch<Box<str>>,
+    pub metadata: Patch<F::Text>,
 }
 
 /// An API key to be made.
 #[derive(Clone, PartialEq, Debug)]
-pub struct NewApiKey {
+pub struct NewApiKey<F: Form = Sealed> {
     /// Its id, new.
     pub id: ApiKeyId,
     /// The client that it acts for; `None` for the operator's, in book 0.
     pub client: Option<ClientId>,
     /// A label for people.
-    pub label: Box<str>,
+    pub label: F::Text,
     /// What it may do.
     pub scopes: Scopes,
     /// BLAKE3 of the secret.
@@ -173,30 +179,30 @@ pub struct NewApiKey {
 
 /// A customer to be made.
 #[derive(Clone, PartialEq, Debug)]
-pub struct NewCustomer {
+pub struct NewCustomer<F: Form = Sealed> {
     /// Its id, new.
     pub id: CustomerId,
     /// The client it belongs to.
     pub client: ClientId,
     /// Its name in law.
-    pub legal_name: Box<str>,
+    pub legal_name: F::Text,
     /// Its number, from 1; `None` for the next one.
     pub number: Option<i64>,
     /// The caller's notes.
-    pub notes: Notes,
+    pub notes: Notes<F>,
 }
 
 /// A change of a customer.
 #[derive(Clone, PartialEq, Debug)]
-pub struct CustomerChange {
+pub struct CustomerChange<F: Form = Sealed> {
     /// Which.
     pub id: CustomerId,
     /// A new name.
-    pub legal_name: Option<Box<str>>,
+    pub legal_name: Option<F::Text>,
     /// A new foreign id.
-    pub external_id: Patch<Box<str>>,
+    pub external_id: Patch<F::Findable>,
     /// New metadata.
-    pub metadata: Patch<Box<str>>,
+    pub metadata: Patch<F::Text>,
 }
 
 /// A credit limit as it is asked for.
@@ -221,7 +227,7 @@ pub struct LimitChange {
 
 /// An account to be opened.
 #[derive(Clone, PartialEq, Debug)]
-pub struct NewAccount {
+pub struct NewAccount<F: Form = Sealed> {
     /// Its id, new.
     pub id: AccountId,
     /// Whose it is.
@@ -229,7 +235,7 @@ pub struct NewAccount {
     /// What it is for.
     pub purpose: Purpose,
     /// A label; may be empty.
-    pub label: Box<str>,
+    pub label: F::Text,
     /// The only asset it takes; a `card` account must have one.
     pub currency: Option<AssetName>,
     /// Whether it takes over as the primary one. The first of its owner and purpose is primary anyway.
@@ -237,16 +243,16 @@ pub struct NewAccount {
     /// Its limits.
     pub limits: Vec<LimitChange>,
     /// The caller's notes.
-    pub notes: Notes,
+    pub notes: Notes<F>,
 }
 
 /// A change of an account.
 #[derive(Clone, PartialEq, Debug)]
-pub struct AccountChange {
+pub struct AccountChange<F: Form = Sealed> {
     /// Which.
     pub id: AccountId,
     /// A new label.
-    pub label: Option<Box<str>>,
+    pub label: Option<F::Text>,
     /// A new status.
     pub status: Option<AccountStatus>,
     /// Limits that replace those of their assets; others stay.
@@ -254,9 +260,9 @@ pub struct AccountChange {
     /// Whether it takes over as the primary one.
     pub primary: bool,
     /// A new foreign id.
-    pub external_id: Patch<Box<str>>,
+    pub external_id: Patch<F::Findable>,
     /// New metadata.
-    pub metadata: Patch<Box<str>>,
+    pub metadata: Patch<F::Text>,
 }
 
 /// One movement: a debit of `from`, a credit of `to`.
@@ -277,15 +283,17 @@ pub type Postings = SmallVec<[Posting; 1]>;
 
 /// A transaction to be posted, or held.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Transaction {
+pub struct Transaction<F: Form = Sealed> {
     /// Its id: the caller's or a new one; never nil.
     pub id: TransactionId,
     /// One or more postings, applied in order.
     pub postings: Postings,
+    /// Whose key its texts are under, if it has any.
+    pub party: Option<Subject>,
     /// What the caller calls it.
-    pub reference: Option<Box<str>>,
+    pub reference: Option<F::Findable>,
     /// The caller's notes.
-    pub notes: Notes,
+    pub notes: Notes<F>,
     /// For what day it counts; `None` is when it is recorded.
     pub effective_at: Option<Micros>,
     /// Reserve instead of post.

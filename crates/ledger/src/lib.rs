@@ -26,8 +26,10 @@ mod decide;
 mod id;
 mod record;
 mod register;
+mod seal;
 mod standing;
 mod state;
+pub mod text;
 mod time;
 mod valuation;
 
@@ -52,5 +54,6 @@ pub use register::{
 };
 pub use standing::{HeldPosting, Hold, HoldStatus, Posted, PostedPosting};
 pub use state::{Book, Completeness, Head, Map, NotLoaded, RowKey, Slot, State, Table};
+pub use text::{Bytes, Field, Findable, Form, Lookup, Place, Plain, Sealed, Sealer, Subject, Text};
 pub use time::Micros;
 pub use valuation::{Part, ValuationError, convert, rate_pairs};

@@ -244,6 +244,8 @@ codes! {
     CurrencyRequired = 9, "currency_required", "A card account needs a `currency`; name one.";
     /// A rate out of range.
     RateInvalid = 10, "rate_invalid", "A rate must be above zero, between two known assets that differ; correct it.";
+    /// What was written about the customer was erased.
+    CustomerErased = 11, "customer_erased", "What was written about this customer was erased for good; leave out names, labels, foreign ids and metadata, or make a new customer.";
     /// The key was used with another request.
     IdempotencyConflict = 32, "idempotency_conflict", "This idempotency key was used with a different request; send the first request again, or use a new key.";
     /// The id belongs to another transaction.

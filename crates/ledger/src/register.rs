@@ -4,16 +4,18 @@ use crate::amount::Amount;
 use crate::asset::{AssetName, AssetNo};
 use crate::balance::Credit;
 use crate::id::{AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position};
+use crate::text::{Form, Sealed, Text};
 use crate::time::Micros;
 use serde::{Deserialize, Serialize};
 
 /// What callers hang on clients, customers, accounts and transactions; the ledger never reads it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
-pub struct Notes {
+#[serde(bound = "")]
+pub struct Notes<F: Form = Sealed> {
     /// The caller's own id of the thing.
-    pub external_id: Option<Box<str>>,
+    pub external_id: Option<F::Findable>,
     /// A JSON object as text, at most 4 KiB.
-    pub metadata: Option<Box<str>>,
+    pub metadata: Option<F::Text>,
 }
 
 /// A business that holds API keys.
@@ -28,7 +30,7 @@ pub struct Client {
     /// The root client, for a subsidiary.
     pub parent: Option<ClientId>,
     /// Its name in law.
-    pub legal_name: Box<str>,
+    pub legal_name: Text,
     /// The IANA time zone that decides its due dates and daily limits.
     pub time_zone: Box<str>,
     /// The caller's notes.
@@ -41,9 +43,10 @@ pub struct Client {
 
 /// Where a customer stands with what is owed.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Dunning {
+#[serde(bound = "")]
+pub struct Dunning<F: Form = Sealed> {
     /// A label such as "Dunning Level 1".
-    pub label: Option<Box<str>>,
+    pub label: Option<F::Text>,
     /// Whether open claims were handed to a collection agency.
     pub in_debt_collection: bool,
 }
@@ -60,7 +63,7 @@ pub struct Customer {
     /// Its number, 1 ..= 2⁶³ − 1, unique in the book.
     pub number: i64,
     /// Its name in law.
-    pub legal_name: Box<str>,
+    pub legal_name: Text,
     /// Where it stands with what is owed.
     pub dunning: Dunning,
     /// The caller's notes.
@@ -69,6 +72,8 @@ pub struct Customer {
     pub created_at: Micros,
     /// When it was last changed.
     pub updated_at: Micros,
+    /// When what was written about it became unreadable.
+    pub erased_at: Option<Micros>,
 }
 
 /// What an account is for.
@@ -176,7 +181,7 @@ pub struct Account {
     /// What it is for.
     pub purpose: Purpose,
     /// A label for people; may be empty.
-    pub label: Box<str>,
+    pub label: Text,
     /// Whether it takes movements.
     pub status: AccountStatus,
     /// The only asset it takes, if it is bound to one.
@@ -287,7 +292,7 @@ pub struct ApiKey {
     /// The client it acts for; `None` for an operator's key.
     pub client: Option<ClientId>,
     /// A label for people.
-    pub label: Box<str>,
+    pub label: Text,
     /// What it may do.
     pub scopes: Scopes,
     /// BLAKE3 of the secret.

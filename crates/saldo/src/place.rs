@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use ledger::BookNo;
-use service::{Clock, Service};
+use service::{Caller, Clock, Service};
 use store::{Page, Store, Viewer};
 use store_journal::{JournalStore, OpenError, Options};
 use store_postgres::{Pending, PostgresStore};
@@ -195,7 +195,7 @@ impl Place {
 fn is_ours(name: &str) -> bool {
     let name = name.strip_suffix(".new").unwrap_or(name);
     let segment = name.strip_suffix(".log");
-    ["lock", "signing.key", "lost+found"].contains(&name)
+    ["lock", "signing.key", "texts.vault", "lost+found"].contains(&name)
         || segment.is_some_and(|number| number.len() == 8 && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
@@ -220,8 +220,9 @@ pub(crate) fn options() -> Options {
     options
 }
 
-/// What the service's store is used for.
+/// What the service's store is used for. Its vault is checked on the way: without the keys of texts it is of no use.
 pub(crate) async fn content(service: &Service) -> Result<Content, Failure> {
+    service.check_vault().await?;
     let operator = Viewer {
         book: BookNo::OPERATOR,
         client: None,
@@ -231,12 +232,9 @@ pub(crate) async fn content(service: &Service) -> Result<Content, Failure> {
         after: None,
     };
     let store: &dyn Store = &*service.store;
-    if !store
-        .clients(operator, Some(SANDBOX.to_owned()), first)
-        .await?
-        .items
-        .is_empty()
-    {
+    let sandbox = Some(SANDBOX.to_owned());
+    let sandbox = service.clients(&Caller::server(), sandbox, first).await?;
+    if !sandbox.items.is_empty() {
         return Ok(Content::Sandbox);
     }
     let used = !store.api_keys(operator, first).await?.items.is_empty()
@@ -256,6 +254,7 @@ mod tests {
             "00000001.log",
             "00000002.log.new",
             "signing.key.new",
+            "texts.vault",
             "lost+found",
         ] {
             assert!(is_ours(ours), "{ours}");

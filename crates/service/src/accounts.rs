@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use ledger::{
-    Account, AccountChange, AccountId, AccountStatus, Action, Amount, AssetName, AssetNo, ClientId, Code,
-    Credit, CreditChange, Done, LimitChange, Micros, NewAccount, Notes, Owner, Purpose, Scopes,
+    Account, AccountChange, AccountId, AccountNo, AccountStatus, Action, Amount, AssetName, AssetNo,
+    ClientId, Code, Credit, CreditChange, Done, Field, LimitChange, Micros, NewAccount, Notes, Owner, Plain,
+    Purpose, Scopes,
 };
 use store::{AccountBalances, AccountFilter, AsOf, Listed, Page, Stamped};
 
 use crate::check::{check_label, check_notes, check_notes_change};
 use crate::problem::Problem;
+use crate::vault::Keys;
 use crate::write::{Idempotency, Written, new_id, no_subject};
 use crate::{Caller, Service};
 
@@ -46,7 +48,7 @@ pub struct AccountView {
     /// Limits, at most one an asset.
     pub limits: Vec<LimitView>,
     /// The caller's notes.
-    pub notes: Notes,
+    pub notes: Notes<Plain>,
     /// When it was made.
     pub created_at: Micros,
     /// When it was last changed.
@@ -69,7 +71,7 @@ pub struct CreateAccount {
     /// Its limits, at most one an asset.
     pub limits: Vec<LimitChange>,
     /// The caller's notes.
-    pub notes: Notes,
+    pub notes: Notes<Plain>,
 }
 
 impl Service {
@@ -115,14 +117,18 @@ impl Service {
             notes: input.notes,
         };
         let key = idempotency.key(new.id.0);
-        let command = self.command(caller, key, Action::CreateAccount(new), false);
+        let command = self
+            .command(caller, key, Action::CreateAccount(new), false)
+            .await?;
         let recorded = self.submit(command, no_subject).await?;
         let (Action::CreateAccount(made), Ok(Done::Account { primary, client, .. })) =
             (&recorded.record.action, &recorded.record.outcome)
         else {
             return Err(Problem::internal("an account was made by another action"));
         };
-        let view = opened(made, *primary, *client, recorded.record.recorded_at);
+        let view = self
+            .opened(made, *primary, *client, recorded.record.recorded_at)
+            .await?;
         Ok(recorded.written(view))
     }
 
@@ -133,7 +139,7 @@ impl Service {
     pub async fn update_account(
         &self,
         caller: &Caller,
-        change: AccountChange,
+        change: AccountChange<Plain>,
         idempotency: Idempotency,
     ) -> Result<Written<AccountView>, Problem> {
         caller.require(Scopes::ADMIN)?;
@@ -149,7 +155,9 @@ impl Service {
             check_limits(&change.limits, purpose)?;
         }
         let key = idempotency.key(new_id());
-        let command = self.command(caller, key, Action::UpdateAccount(change), false);
+        let command = self
+            .command(caller, key, Action::UpdateAccount(change), false)
+            .await?;
         let missing = |refused: &ledger::Rejection| {
             refused.code == Code::AccountNotFound && refused.account == Some(id)
         };
@@ -175,10 +183,17 @@ impl Service {
     pub async fn accounts(
         &self,
         caller: &Caller,
-        filter: AccountFilter,
+        owner: Option<Owner>,
+        external_id: Option<String>,
         page: Page,
     ) -> Result<Listed<AccountBalances>, Problem> {
         caller.require(Scopes::READ)?;
+        let field = Field::AccountExternalId;
+        let lookup = self.lookup(caller.viewer.book, field, external_id.as_deref());
+        let filter = AccountFilter {
+            owner,
+            external_id: lookup.await?,
+        };
         Ok(self.store.accounts(caller.viewer, filter, page).await?)
     }
 
@@ -220,11 +235,17 @@ impl Service {
             let assets = self.store.assets(caller.viewer).await?;
             names.extend(assets.iter().map(|asset| (asset.no, asset.name)));
         }
-        found.iter().map(|one| view(&one.account, &names)).collect()
+        let keys = self
+            .keys_of_accounts(found.iter().map(|one| &*one.account))
+            .await?;
+        found
+            .iter()
+            .map(|one| view(&one.account, &names, &keys))
+            .collect()
     }
 }
 
-fn view(account: &Account, names: &HashMap<AssetNo, AssetName>) -> Result<AccountView, Problem> {
+fn view(account: &Account, names: &HashMap<AssetNo, AssetName>, keys: &Keys) -> Result<AccountView, Problem> {
     let name = |no: AssetNo| {
         let known = names.get(&no).copied();
         known
@@ -242,41 +263,57 @@ fn view(account: &Account, names: &HashMap<AssetNo, AssetName>) -> Result<Accoun
         owner: account.owner,
         client: account.client,
         purpose: account.purpose,
-        label: account.label.clone(),
+        label: keys.account_label(account)?,
         status: account.status,
         currency: account.currency.map(name).transpose()?,
         primary: account.primary,
         limits: limits.collect::<Result<_, Problem>>()?,
-        notes: account.notes.clone(),
+        notes: keys.account_notes(account)?,
         created_at: account.created_at,
         updated_at: account.updated_at,
     })
 }
 
-/// The account as it was right after it was opened.
-fn opened(new: &NewAccount, primary: bool, client: ClientId, at: Micros) -> AccountView {
-    let limits = new.limits.iter().map(|limit| LimitView {
-        asset: limit.asset,
-        credit: match limit.credit {
-            None => Credit::NONE,
-            Some(CreditChange::Limit(amount)) => Credit::Limit(amount),
-            Some(CreditChange::Unlimited) => Credit::Unlimited,
-        },
-        max_balance: limit.max_balance,
-    });
-    AccountView {
-        id: new.id,
-        owner: new.owner,
-        client,
-        purpose: new.purpose,
-        label: new.label.clone(),
-        status: AccountStatus::Active,
-        currency: new.currency,
-        primary,
-        limits: limits.collect(),
-        notes: new.notes.clone(),
-        created_at: at,
-        updated_at: at,
+impl Service {
+    /// The account as it was right after it was opened.
+    async fn opened(
+        &self,
+        new: &NewAccount,
+        primary: bool,
+        client: ClientId,
+        at: Micros,
+    ) -> Result<AccountView, Problem> {
+        let limits = new.limits.iter().map(|limit| LimitView {
+            asset: limit.asset,
+            credit: match limit.credit {
+                None => Credit::NONE,
+                Some(CreditChange::Limit(amount)) => Credit::Limit(amount),
+                Some(CreditChange::Unlimited) => Credit::Unlimited,
+            },
+            max_balance: limit.max_balance,
+        });
+        // Its number in the book is not shown.
+        let then = Account {
+            id: new.id,
+            no: AccountNo(0),
+            owner: new.owner,
+            client,
+            purpose: new.purpose,
+            label: new.label.clone(),
+            status: AccountStatus::Active,
+            currency: None,
+            primary,
+            limits: Vec::new(),
+            notes: new.notes.clone(),
+            created_at: at,
+            updated_at: at,
+        };
+        let keys = self.keys_of_accounts([&then]).await?;
+        Ok(AccountView {
+            currency: new.currency,
+            limits: limits.collect(),
+            ..view(&then, &HashMap::new(), &keys)?
+        })
     }
 }
 

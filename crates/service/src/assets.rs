@@ -42,7 +42,9 @@ impl Service {
         }
         let RegisterAsset { name, exponent, kind } = input;
         let action = Action::RegisterAsset { name, exponent, kind };
-        let command = self.command(caller, idempotency.key(new_id()), action, false);
+        let command = self
+            .command(caller, idempotency.key(new_id()), action, false)
+            .await?;
         let recorded = self.submit(command, no_subject).await?;
         Ok(recorded.written(input))
     }

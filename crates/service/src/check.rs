@@ -1,6 +1,6 @@
 //! Checks of input that are neither a wire format's nor the ledger's.
 
-use ledger::{Notes, Parts, Patch};
+use ledger::{Notes, Parts, Patch, Plain};
 
 use crate::problem::Problem;
 
@@ -46,7 +46,7 @@ pub(crate) fn check_time_zone(name: &str) -> Result<(), Problem> {
 const METADATA_MAX: usize = 4096;
 
 /// What callers hang on things must be short enough to keep for ever.
-pub(crate) fn check_notes(notes: &Notes) -> Result<(), Problem> {
+pub(crate) fn check_notes(notes: &Notes<Plain>) -> Result<(), Problem> {
     check_both(notes.external_id.as_deref(), notes.metadata.as_deref())
 }
 

@@ -1,12 +1,13 @@
 //! Clients: businesses that hold API keys.
 
-use std::sync::Arc;
-
-use ledger::{Action, Client, ClientChange, ClientId, Code, Micros, NewClient, Notes, Scopes};
+use ledger::{
+    Action, BookNo, Client, ClientChange, ClientId, Code, Field, Micros, NewClient, Notes, Plain, Scopes,
+};
 use store::{Listed, Page, Stamped};
 
 use crate::check::{check_notes, check_notes_change, check_text, check_time_zone};
 use crate::problem::Problem;
+use crate::vault::Keys;
 use crate::write::{Idempotency, Written, new_id, no_subject, subject};
 use crate::{Caller, Service};
 
@@ -22,24 +23,24 @@ pub struct ClientView {
     /// Its IANA time zone.
     pub time_zone: Box<str>,
     /// The caller's notes.
-    pub notes: Notes,
+    pub notes: Notes<Plain>,
     /// When it was made.
     pub created_at: Micros,
     /// When it was last changed.
     pub updated_at: Micros,
 }
 
-impl From<&Client> for ClientView {
-    fn from(client: &Client) -> Self {
-        Self {
+impl ClientView {
+    fn new(client: &Client, keys: &Keys) -> Result<Self, Problem> {
+        Ok(Self {
             id: client.id,
             parent: client.parent,
-            legal_name: client.legal_name.clone(),
+            legal_name: keys.client_name(client)?,
             time_zone: client.time_zone.clone(),
-            notes: client.notes.clone(),
+            notes: keys.client_notes(client)?,
             created_at: client.created_at,
             updated_at: client.updated_at,
-        }
+        })
     }
 }
 
@@ -53,7 +54,7 @@ pub struct CreateClient {
     /// Its IANA time zone; UTC unless given.
     pub time_zone: Option<String>,
     /// The caller's notes.
-    pub notes: Notes,
+    pub notes: Notes<Plain>,
 }
 
 impl Service {
@@ -83,14 +84,19 @@ impl Service {
             notes: input.notes,
         };
         let key = idempotency.key(new.id.0);
-        let command = self.command(caller, key, Action::CreateClient(new), false);
+        let command = self
+            .command(caller, key, Action::CreateClient(new), false)
+            .await?;
         let recorded = self.submit(command, no_subject).await?;
         let Action::CreateClient(made) = &recorded.record.action else {
             return Err(Problem::internal("a client was made by another action"));
         };
         let at = recorded.record.recorded_at;
-        let view = ClientView {
+        // As it was right then; neither its book nor its place there is shown.
+        let then = Client {
             id: made.id,
+            book: caller.viewer.book,
+            no: 0,
             parent: made.parent,
             legal_name: made.legal_name.clone(),
             time_zone: made.time_zone.clone(),
@@ -98,7 +104,7 @@ impl Service {
             created_at: at,
             updated_at: at,
         };
-        Ok(recorded.written(view))
+        Ok(recorded.written(self.client_view(&then).await?))
     }
 
     /// The caller, or, for the operator acting on a root client from book 0, the operator in that client's book.
@@ -123,7 +129,7 @@ impl Service {
     pub async fn update_client(
         &self,
         caller: &Caller,
-        change: ClientChange,
+        change: ClientChange<Plain>,
         idempotency: Idempotency,
     ) -> Result<Written<ClientView>, Problem> {
         caller.require(Scopes::ADMIN)?;
@@ -137,21 +143,31 @@ impl Service {
         let caller = &self.at_home_of(caller, Some(change.id)).await?;
         let key = idempotency.key(new_id());
         let id = change.id;
-        let command = self.command(caller, key, Action::UpdateClient(change), false);
+        let command = self
+            .command(caller, key, Action::UpdateClient(change), false)
+            .await?;
         let recorded = self.submit(command, subject(Code::ClientNotFound)).await?;
         let now = self.store.client(caller.viewer, id).await?;
         let now = now.ok_or_else(|| Problem::internal("a client was changed and is not there"))?;
-        Ok(recorded.written(ClientView::from(&*now.value)))
+        Ok(recorded.written(self.client_view(&now.value).await?))
     }
 
     /// A client. Scope `read`.
     ///
     /// # Errors
     /// [`Problem::NotFound`].
-    pub async fn client(&self, caller: &Caller, id: ClientId) -> Result<Stamped<Arc<Client>>, Problem> {
+    pub async fn client(&self, caller: &Caller, id: ClientId) -> Result<Stamped<ClientView>, Problem> {
         caller.require(Scopes::READ)?;
         let found = self.store.client(caller.viewer, id).await?;
-        found.ok_or_else(|| Problem::not_found("client"))
+        let Stamped { value, position } = found.ok_or_else(|| Problem::not_found("client"))?;
+        Ok(Stamped {
+            value: self.client_view(&value).await?,
+            position,
+        })
+    }
+
+    async fn client_view(&self, client: &Client) -> Result<ClientView, Problem> {
+        ClientView::new(client, &self.keys_of_clients([client]).await?)
     }
 
     /// Clients in order of creation, narrowed to a foreign id if one is given. Scope `read`.
@@ -163,8 +179,13 @@ impl Service {
         caller: &Caller,
         external_id: Option<String>,
         page: Page,
-    ) -> Result<Listed<Arc<Client>>, Problem> {
+    ) -> Result<Listed<ClientView>, Problem> {
         caller.require(Scopes::READ)?;
-        Ok(self.store.clients(caller.viewer, external_id, page).await?)
+        // The operator looks through the clients of all books, so all are found by one key.
+        let field = Field::ClientExternalId;
+        let lookup = self.lookup(BookNo::OPERATOR, field, external_id.as_deref());
+        let found = self.store.clients(caller.viewer, lookup.await?, page).await?;
+        let keys = self.keys_of_clients(found.items.iter().map(|one| &**one)).await?;
+        found.try_map(|client| ClientView::new(&client, &keys))
     }
 }

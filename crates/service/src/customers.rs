@@ -1,15 +1,14 @@
 //! Customers of clients.
 
-use std::sync::Arc;
-
 use ledger::{
-    Action, ClientId, Code, Customer, CustomerChange, CustomerId, Done, Dunning, Micros, NewCustomer, Notes,
-    Scopes,
+    Action, ClientId, Code, Customer, CustomerChange, CustomerId, Done, Dunning, Field, Micros, NewCustomer,
+    Notes, Plain, Scopes,
 };
 use store::{CustomerRef, Listed, Page, Stamped};
 
 use crate::check::{check_notes, check_notes_change, check_text};
 use crate::problem::Problem;
+use crate::vault::Keys;
 use crate::write::{Idempotency, Written, new_id, no_subject, subject};
 use crate::{Caller, Service};
 
@@ -25,27 +24,30 @@ pub struct CustomerView {
     /// Its name in law.
     pub legal_name: Box<str>,
     /// Where it stands with what is owed.
-    pub dunning: Dunning,
+    pub dunning: Dunning<Plain>,
     /// The caller's notes.
-    pub notes: Notes,
+    pub notes: Notes<Plain>,
     /// When it was made.
     pub created_at: Micros,
     /// When it was last changed.
     pub updated_at: Micros,
+    /// When what was written about it was erased.
+    pub erased_at: Option<Micros>,
 }
 
-impl From<&Customer> for CustomerView {
-    fn from(customer: &Customer) -> Self {
-        Self {
+impl CustomerView {
+    fn new(customer: &Customer, keys: &Keys) -> Result<Self, Problem> {
+        Ok(Self {
             id: customer.id,
             client: customer.client,
             number: customer.number,
-            legal_name: customer.legal_name.clone(),
-            dunning: customer.dunning.clone(),
-            notes: customer.notes.clone(),
+            legal_name: keys.customer_name(customer)?,
+            dunning: keys.dunning(customer)?,
+            notes: keys.customer_notes(customer)?,
             created_at: customer.created_at,
             updated_at: customer.updated_at,
-        }
+            erased_at: customer.erased_at,
+        })
     }
 }
 
@@ -59,7 +61,7 @@ pub struct CreateCustomer {
     /// Its number, 1 ..= 2⁶³ − 1; the next one unless given.
     pub number: Option<i64>,
     /// The caller's notes.
-    pub notes: Notes,
+    pub notes: Notes<Plain>,
 }
 
 /// Where a customer stands with what is owed, said anew.
@@ -101,7 +103,9 @@ impl Service {
             notes: input.notes,
         };
         let key = idempotency.key(new.id.0);
-        let command = self.command(caller, key, Action::CreateCustomer(new), false);
+        let command = self
+            .command(caller, key, Action::CreateCustomer(new), false)
+            .await?;
         let recorded = self.submit(command, no_subject).await?;
         let (Action::CreateCustomer(made), Ok(Done::Customer(number))) =
             (&recorded.record.action, &recorded.record.outcome)
@@ -109,8 +113,10 @@ impl Service {
             return Err(Problem::internal("a customer was made by another action"));
         };
         let at = recorded.record.recorded_at;
-        let view = CustomerView {
+        // As it was right then; its place in the book is not shown.
+        let then = Customer {
             id: made.id,
+            no: 0,
             client: made.client,
             number: *number,
             legal_name: made.legal_name.clone(),
@@ -118,8 +124,9 @@ impl Service {
             notes: made.notes.clone(),
             created_at: at,
             updated_at: at,
+            erased_at: None,
         };
-        Ok(recorded.written(view))
+        Ok(recorded.written(self.customer_view(&then).await?))
     }
 
     /// Changes a customer. Scope `admin`. Answers with the customer as it is now.
@@ -129,7 +136,7 @@ impl Service {
     pub async fn update_customer(
         &self,
         caller: &Caller,
-        change: CustomerChange,
+        change: CustomerChange<Plain>,
         idempotency: Idempotency,
     ) -> Result<Written<CustomerView>, Problem> {
         caller.require(Scopes::ADMIN)?;
@@ -140,6 +147,32 @@ impl Service {
         let id = change.id;
         self.change_customer(caller, id, Action::UpdateCustomer(change), idempotency)
             .await
+    }
+
+    /// Makes everything that was ever written about a customer unreadable: its name, its labels, its foreign id and metadata,
+    /// those of its accounts, and the texts of transactions under its key. What it owns and owes stays. Scope `admin`.
+    ///
+    /// The command comes first, so that nobody's texts are erased by who may not, and the key goes before the answer; what was
+    /// cut off in between is finished when the same is asked again.
+    ///
+    /// # Errors
+    /// A customer that is not visible is a refusal of the subject.
+    pub async fn erase_customer(
+        &self,
+        caller: &Caller,
+        id: CustomerId,
+        idempotency: Idempotency,
+    ) -> Result<Written<CustomerView>, Problem> {
+        caller.require(Scopes::ADMIN)?;
+        let key = idempotency.key(new_id());
+        let command = self
+            .command(caller, key, Action::EraseCustomer { id }, false)
+            .await?;
+        let recorded = self.submit(command, subject(Code::CustomerNotFound)).await?;
+        self.forget_text_key(id.into()).await?;
+        let now = self.store.customer(caller.viewer, CustomerRef::Id(id)).await?;
+        let now = now.ok_or_else(|| Problem::internal("a customer was erased and is not there"))?;
+        Ok(recorded.written(self.customer_view(&now.value).await?))
     }
 
     /// Says where a customer stands with what is owed. Scope `admin`. Answers with the customer as it is now.
@@ -169,14 +202,15 @@ impl Service {
         &self,
         caller: &Caller,
         id: CustomerId,
-        action: Action,
+        action: Action<Plain>,
         idempotency: Idempotency,
     ) -> Result<Written<CustomerView>, Problem> {
-        let command = self.command(caller, idempotency.key(new_id()), action, false);
+        let key = idempotency.key(new_id());
+        let command = self.command(caller, key, action, false).await?;
         let recorded = self.submit(command, subject(Code::CustomerNotFound)).await?;
         let now = self.store.customer(caller.viewer, CustomerRef::Id(id)).await?;
         let now = now.ok_or_else(|| Problem::internal("a customer was changed and is not there"))?;
-        Ok(recorded.written(CustomerView::from(&*now.value)))
+        Ok(recorded.written(self.customer_view(&now.value).await?))
     }
 
     /// A customer. Scope `read`.
@@ -187,10 +221,18 @@ impl Service {
         &self,
         caller: &Caller,
         customer: CustomerRef,
-    ) -> Result<Stamped<Arc<Customer>>, Problem> {
+    ) -> Result<Stamped<CustomerView>, Problem> {
         caller.require(Scopes::READ)?;
         let found = self.store.customer(caller.viewer, customer).await?;
-        found.ok_or_else(|| Problem::not_found("customer"))
+        let Stamped { value, position } = found.ok_or_else(|| Problem::not_found("customer"))?;
+        Ok(Stamped {
+            value: self.customer_view(&value).await?,
+            position,
+        })
+    }
+
+    async fn customer_view(&self, customer: &Customer) -> Result<CustomerView, Problem> {
+        CustomerView::new(customer, &self.keys_of_customers([customer]).await?)
     }
 
     /// Customers in order of creation, narrowed to a foreign id if one is given. Scope `read`.
@@ -202,8 +244,14 @@ impl Service {
         caller: &Caller,
         external_id: Option<String>,
         page: Page,
-    ) -> Result<Listed<Arc<Customer>>, Problem> {
+    ) -> Result<Listed<CustomerView>, Problem> {
         caller.require(Scopes::READ)?;
-        Ok(self.store.customers(caller.viewer, external_id, page).await?)
+        let field = Field::CustomerExternalId;
+        let lookup = self.lookup(caller.viewer.book, field, external_id.as_deref());
+        let found = self.store.customers(caller.viewer, lookup.await?, page).await?;
+        let keys = self
+            .keys_of_customers(found.items.iter().map(|one| &**one))
+            .await?;
+        found.try_map(|customer| CustomerView::new(&customer, &keys))
     }
 }

@@ -76,7 +76,7 @@ impl Service {
             force: input.force,
         };
         let key = idempotency.key(capture.id.0);
-        let command = self.command(caller, key, Action::Capture(capture), false);
+        let command = self.command(caller, key, Action::Capture(capture), false).await?;
         let recorded = self.submit(command, subject(Code::HoldNotFound)).await?;
         Ok(TransactionDone::of(recorded, 0))
     }
@@ -98,7 +98,7 @@ impl Service {
             parts: self.parts(caller, input.hold, input.portion).await?,
         };
         let key = idempotency.key(release.id.0);
-        let command = self.command(caller, key, Action::Release(release), false);
+        let command = self.command(caller, key, Action::Release(release), false).await?;
         let recorded = self.submit(command, subject(Code::HoldNotFound)).await?;
         Ok(TransactionDone::of(recorded, 0))
     }

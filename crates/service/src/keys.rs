@@ -33,6 +33,15 @@ pub struct KeyMade {
     pub credentials: Option<Credentials>,
 }
 
+/// An API key as an answer shows it, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyView {
+    /// The key.
+    pub key: Arc<ApiKey>,
+    /// Its label.
+    pub label: Box<str>,
+}
+
 impl Service {
     /// Makes an API key. Scope `admin`; an operator's key: `operator`.
     ///
@@ -73,7 +82,10 @@ impl Service {
             secret_hash: credentials.secret_hash(),
             expires_at: input.expires_at,
         };
-        let command = self.command(caller, idempotency.key(id.0), Action::CreateApiKey(new), false);
+        let key = idempotency.key(id.0);
+        let command = self
+            .command(caller, key, Action::CreateApiKey(new), false)
+            .await?;
         let recorded = self.submit(command, subject(Code::ClientNotFound)).await?;
         let Action::CreateApiKey(made) = &recorded.record.action else {
             return Err(Problem::internal("a key was made by another action"));
@@ -96,12 +108,10 @@ impl Service {
         idempotency: Idempotency,
     ) -> Result<Written<ApiKeyId>, Problem> {
         caller.require(Scopes::ADMIN)?;
-        let command = self.command(
-            caller,
-            idempotency.key(new_id()),
-            Action::RevokeApiKey { id },
-            false,
-        );
+        let key = idempotency.key(new_id());
+        let command = self
+            .command(caller, key, Action::RevokeApiKey { id }, false)
+            .await?;
         let recorded = self.submit(command, subject(Code::KeyNotFound)).await?;
         Ok(recorded.written(id))
     }
@@ -110,9 +120,18 @@ impl Service {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn keys(&self, caller: &Caller, page: Page) -> Result<Listed<Arc<ApiKey>>, Problem> {
+    pub async fn keys(&self, caller: &Caller, page: Page) -> Result<Listed<KeyView>, Problem> {
         caller.require(Scopes::READ)?;
-        Ok(self.store.api_keys(caller.viewer, page).await?)
+        let found = self.store.api_keys(caller.viewer, page).await?;
+        self.key_views(found).await
+    }
+
+    async fn key_views(&self, found: Listed<Arc<ApiKey>>) -> Result<Listed<KeyView>, Problem> {
+        let keys = self.keys_of_keys(found.items.iter().map(|key| &**key)).await?;
+        found.try_map(|key| {
+            let label = keys.key_label(&key)?;
+            Ok(KeyView { key, label })
+        })
     }
 
     /// The API keys of one client, in order of creation, without their secrets. Scope `read`.
@@ -124,7 +143,7 @@ impl Service {
         caller: &Caller,
         client: ClientId,
         page: Page,
-    ) -> Result<Listed<Arc<ApiKey>>, Problem> {
+    ) -> Result<Listed<KeyView>, Problem> {
         let caller = &self.at_home_of(caller, Some(client)).await?;
         let position = self.client(caller, client).await?.position;
         let mut listed = Listed {
@@ -135,10 +154,10 @@ impl Service {
         // The store lists the keys of the whole book; there are few, so looking through them is cheap.
         loop {
             let after = listed.next;
-            let some = self.keys(caller, Page { after, ..page }).await?;
+            let some = self.store.api_keys(caller.viewer, Page { after, ..page }).await?;
             for key in some.items.into_iter().filter(|key| key.client == Some(client)) {
                 if listed.items.len() == page.limit {
-                    return Ok(listed);
+                    return self.key_views(listed).await;
                 }
                 listed.next = Some(Cursor {
                     position: key.no.into(),
@@ -148,7 +167,7 @@ impl Service {
             }
             if some.next.is_none() || listed.items.len() == page.limit {
                 listed.next = some.next.and(listed.next);
-                return Ok(listed);
+                return self.key_views(listed).await;
             }
             listed.next = some.next;
         }

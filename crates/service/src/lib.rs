@@ -18,6 +18,7 @@ mod accounts;
 mod assets;
 mod balances;
 mod check;
+mod cipher;
 mod clients;
 mod customers;
 mod holds;
@@ -25,9 +26,12 @@ mod jwt;
 mod keys;
 mod rates;
 mod request;
+mod seal;
 mod setup;
+mod texts;
 mod transactions;
 mod valuation;
+mod vault;
 
 use std::sync::Arc;
 
@@ -37,18 +41,21 @@ use store::Store;
 pub use accounts::{AccountView, CreateAccount, LimitView};
 pub use assets::{AssetMade, RegisterAsset};
 pub use auth::{Caller, Credentials};
+pub use balances::{ClientAccount, CustomerAccount, Dues, EntryShown};
 pub use clients::{ClientView, CreateClient};
 pub use clock::Clock;
 pub use config::Config;
 pub use customers::{CreateCustomer, CustomerView, SetDunning};
 pub use holds::{CaptureHold, Portion, ReleaseHold};
 pub use jwt::IssuedToken;
-pub use keys::{CreateKey, KeyMade};
+pub use keys::{CreateKey, KeyMade, KeyView};
 pub use limit::{Limiter, Standing};
 pub use metrics::Metrics;
 pub use problem::{Problem, Refusal};
+pub use texts::{ERASED, TransactionTexts};
 pub use transactions::{
-    AfterBalance, BatchDone, ItemDone, PostTransaction, ReverseTransaction, TransactionDone, balances_after,
+    AfterBalance, BatchDone, FindTransactions, ItemDone, PostTransaction, ReverseTransaction,
+    TransactionDone, TransactionShown, balances_after,
 };
 pub use valuation::{Valuation, Value};
 pub use write::{Idempotency, Written};
@@ -66,6 +73,7 @@ pub struct Service {
     /// What happened that nobody was told of.
     pub metrics: Metrics,
     jwts: jwt::Jwts,
+    vault: vault::Vault,
     requests: request::RequestIds,
 }
 
@@ -81,6 +89,7 @@ impl Service {
             limiter: Limiter::default(),
             metrics: Metrics::default(),
             jwts,
+            vault: vault::Vault::default(),
             requests: request::RequestIds::new(),
         }
     }

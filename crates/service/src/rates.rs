@@ -34,7 +34,9 @@ impl Service {
                 limit: self.config.batch_items,
             });
         }
-        let command = self.command(caller, idempotency.key(new_id()), Action::PutRates(rates), false);
+        let command = self
+            .command(caller, idempotency.key(new_id()), Action::PutRates(rates), false)
+            .await?;
         let recorded = self.submit(command, no_subject).await?;
         Ok(recorded.written(count))
     }

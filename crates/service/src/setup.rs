@@ -20,7 +20,9 @@ impl Service {
             ));
         }
         let action = Action::Initialise { rlusd_exponent };
-        let command = self.command(&Caller::server(), Key::named("initialise"), action, false);
+        let command = self
+            .command(&Caller::server(), Key::named("initialise"), action, false)
+            .await?;
         let recorded = self.submit(command, no_subject).await?;
         Ok(recorded.written(()))
     }

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ledger::{
-    AccountId, Action, AssetName, Booked, Code, Entry, HoldTerms, Micros, Move, Notes, Parts, Position,
-    Posting, Record, Reverse, Scopes, Transaction, TransactionId,
+    AccountId, Action, AssetName, Booked, Code, Entry, Field, HoldTerms, Micros, Move, Notes, Parts, Plain,
+    Position, Posting, Record, Reverse, Scopes, Transaction, TransactionId,
 };
 use store::{Listed, Outcome, Page, Stamped, TransactionFilter, TransactionView};
 
 use crate::check::{check_notes, check_parts, check_text};
 use crate::problem::{Problem, Refusal};
-use crate::write::{Idempotency, Recorded, new_id, no_subject, recorded, subject};
+use crate::texts::TransactionTexts;
+use crate::write::{Asked, Idempotency, Recorded, new_id, no_subject, recorded, subject};
 use crate::{Caller, Service};
 
 /// A transaction to be posted or held.
@@ -30,7 +31,7 @@ pub struct PostTransaction {
     /// Post below the floor; scope `ledger:force`.
     pub force: bool,
     /// The caller's notes.
-    pub notes: Notes,
+    pub notes: Notes<Plain>,
 }
 
 /// A reversal to be made.
@@ -53,6 +54,32 @@ pub struct TransactionDone {
     pub nth: usize,
     /// Whether it was recorded before, under the same key.
     pub replayed: bool,
+    /// What the caller wrote on it; of an item of a batch, whose answer shows none, nothing.
+    pub texts: TransactionTexts,
+}
+
+/// Which transactions are looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FindTransactions {
+    /// With this reference.
+    pub reference: Option<String>,
+    /// With this foreign id.
+    pub external_id: Option<String>,
+    /// That touch this account.
+    pub account: Option<AccountId>,
+    /// Recorded at or after.
+    pub from: Option<Micros>,
+    /// Recorded before.
+    pub to: Option<Micros>,
+}
+
+/// A transaction as an answer shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransactionShown {
+    /// The transaction and what became of it.
+    pub view: TransactionView,
+    /// What the caller wrote on it.
+    pub texts: TransactionTexts,
 }
 
 /// An account in one asset, after a transaction.
@@ -72,6 +99,7 @@ impl TransactionDone {
             record: recorded.record,
             nth,
             replayed: recorded.replayed,
+            texts: TransactionTexts::default(),
         }
     }
 
@@ -146,9 +174,15 @@ impl Service {
         let id_given = input.id.is_some();
         let transaction = transaction(input);
         let key = idempotency.key(transaction.id.0);
-        let command = self.command(caller, key, Action::Post(transaction), id_given);
+        let command = self
+            .command(caller, key, Action::Post(transaction), id_given)
+            .await?;
         let recorded = self.submit(command, no_subject).await?;
-        Ok(TransactionDone::of(recorded, 0))
+        let texts = self.transaction_texts(&recorded.record, 0).await?;
+        Ok(TransactionDone {
+            texts,
+            ..TransactionDone::of(recorded, 0)
+        })
     }
 
     /// Posts many transactions, each a command of its own under its id. Scope `post`, and `ledger:force` for `force`.
@@ -163,18 +197,15 @@ impl Service {
         caller.require(Scopes::POST)?;
         self.check_batch(caller, &inputs)?;
         let none = Idempotency::default();
-        let commands: Vec<_> = inputs
-            .into_iter()
-            .map(|input| {
-                let transaction = transaction(input);
-                self.command(
-                    caller,
-                    none.key(transaction.id.0),
-                    Action::Post(transaction),
-                    true,
-                )
-            })
-            .collect();
+        let asked = inputs.into_iter().map(|input| {
+            let transaction = transaction(input);
+            Asked {
+                key: none.key(transaction.id.0),
+                action: Action::Post(transaction),
+                id_given: true,
+            }
+        });
+        let commands = self.commands(caller, asked.collect()).await?;
         let ids: Vec<_> = commands
             .iter()
             .flat_map(|command| command.transaction_ids())
@@ -218,7 +249,9 @@ impl Service {
         let transactions: Vec<_> = inputs.into_iter().map(transaction).collect();
         let ids: Vec<_> = transactions.iter().map(|one| one.id).collect();
         let key = idempotency.key(new_id());
-        let command = self.command(caller, key, Action::PostBatch(transactions), true);
+        let command = self
+            .command(caller, key, Action::PostBatch(transactions), true)
+            .await?;
         let (position, replayed, items) = match self.submit(command, no_subject).await {
             Ok(Recorded { record, replayed }) => {
                 let items = ids.into_iter().enumerate().map(|(nth, id)| ItemDone {
@@ -227,6 +260,7 @@ impl Service {
                         record: Arc::clone(&record),
                         nth,
                         replayed,
+                        texts: TransactionTexts::default(),
                     }),
                 });
                 (record.position, replayed, items.collect())
@@ -272,7 +306,7 @@ impl Service {
             force: input.force,
         };
         let key = idempotency.key(reverse.id.0);
-        let command = self.command(caller, key, Action::Reverse(reverse), false);
+        let command = self.command(caller, key, Action::Reverse(reverse), false).await?;
         let recorded = self.submit(command, subject(Code::TransactionNotFound)).await?;
         Ok(TransactionDone::of(recorded, 0))
     }
@@ -285,10 +319,19 @@ impl Service {
         &self,
         caller: &Caller,
         id: TransactionId,
-    ) -> Result<Stamped<TransactionView>, Problem> {
+    ) -> Result<Stamped<TransactionShown>, Problem> {
         caller.require(Scopes::READ)?;
         let found = self.store.transaction(caller.viewer, id).await?;
-        found.ok_or_else(|| Problem::not_found("transaction"))
+        let found = found.ok_or_else(|| Problem::not_found("transaction"))?;
+        let Stamped {
+            value: view,
+            position,
+        } = found;
+        let texts = self.transaction_texts(&view.record, view.nth).await?;
+        Ok(Stamped {
+            value: TransactionShown { view, texts },
+            position,
+        })
     }
 
     /// Transactions, newest first. Scope `read`.
@@ -298,11 +341,28 @@ impl Service {
     pub async fn transactions(
         &self,
         caller: &Caller,
-        filter: TransactionFilter,
+        wanted: FindTransactions,
         page: Page,
-    ) -> Result<Listed<TransactionView>, Problem> {
+    ) -> Result<Listed<TransactionShown>, Problem> {
         caller.require(Scopes::READ)?;
-        Ok(self.store.transactions(caller.viewer, filter, page).await?)
+        let book = caller.viewer.book;
+        let reference = self.lookup(book, Field::Reference, wanted.reference.as_deref());
+        let external_id = wanted.external_id.as_deref();
+        let external_id = self.lookup(book, Field::TransactionExternalId, external_id);
+        let filter = TransactionFilter {
+            reference: reference.await?,
+            external_id: external_id.await?,
+            account: wanted.account,
+            from: wanted.from,
+            to: wanted.to,
+        };
+        let found = self.store.transactions(caller.viewer, filter, page).await?;
+        let all = found.items.iter().map(|view| (&*view.record, view.nth));
+        let keys = self.keys_of_transactions(all).await?;
+        found.try_map(|view| {
+            let texts = keys.transaction(&view.record, view.nth)?;
+            Ok(TransactionShown { view, texts })
+        })
     }
 
     fn check_batch(&self, caller: &Caller, inputs: &[PostTransaction]) -> Result<(), Problem> {
@@ -352,10 +412,11 @@ impl Service {
     }
 }
 
-fn transaction(input: PostTransaction) -> Transaction {
+fn transaction(input: PostTransaction) -> Transaction<Plain> {
     Transaction {
         id: input.id.unwrap_or_else(|| TransactionId(new_id())),
         postings: input.postings.into_iter().collect(),
+        party: None,
         reference: input.reference.map(Into::into),
         notes: input.notes,
         effective_at: input.effective_at,

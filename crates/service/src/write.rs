@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use ledger::{Action, Code, Command, Key, Micros, Position, Record, Rejection};
+use ledger::{Action, Code, Command, Key, Micros, Plain, Position, Record, Rejection};
 use store::Outcome;
 
 use crate::Service;
-use crate::auth::Caller;
 use crate::problem::{Problem, Refusal};
 
 /// What makes a request the same one when it comes again.
@@ -75,19 +74,15 @@ pub(crate) fn new_id() -> u128 {
     uuid::Uuid::now_v7().as_u128()
 }
 
-impl Service {
-    /// `action`, as the caller's command, stamped now.
-    pub(crate) fn command(&self, caller: &Caller, key: Key, action: Action, id_given: bool) -> Command {
-        Command {
-            book: caller.viewer.book,
-            client: caller.viewer.client,
-            key,
-            fingerprint: ledger::fingerprint(&action, id_given),
-            stamp: self.clock.now(),
-            action,
-        }
-    }
+/// What is to become a command.
+pub(crate) struct Asked {
+    pub(crate) key: Key,
+    pub(crate) action: Action<Plain>,
+    /// Whether the id of a transaction is the caller's.
+    pub(crate) id_given: bool,
+}
 
+impl Service {
     /// Sends one command. An accepted or replayed acceptance is its record.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use ledger::{
     Scopes,
 };
 use service::auth::CLIENT_SCOPES;
-use service::{Caller, CreateCustomer, CreateKey, Credentials, Problem, RegisterAsset};
-use store::{AccountFilter, HoldFilter, Page, TransactionFilter};
+use service::{Caller, CreateCustomer, CreateKey, Credentials, FindTransactions, Problem, RegisterAsset};
+use store::{HoldFilter, Page};
 use world::{START, World, field, named, new_account, new_client, new_key, refusal, root, unnamed};
 
 const PAGE: Page = Page {
@@ -163,10 +163,10 @@ async fn every_operation_needs_its_scope() {
         service.clients(none, None, PAGE),
         service.customers(none, None, PAGE),
         service.account(none, world.main),
-        service.accounts(none, AccountFilter::default(), PAGE),
+        service.accounts(none, None, None, PAGE),
         service.client_accounts(none),
         service.entries(none, world.main, None, None, PAGE),
-        service.transactions(none, TransactionFilter::default(), PAGE),
+        service.transactions(none, FindTransactions::default(), PAGE),
         service.holds(none, HoldFilter::default(), PAGE),
         service.assets(none),
         service.rates(none, PAGE),

@@ -70,6 +70,7 @@ fn transfer(random: &mut Random, accounts: u64) -> Command {
     let transaction = Transaction {
         id: TransactionId(id),
         postings,
+        party: None,
         reference: None,
         notes: Notes::default(),
         effective_at: None,
@@ -78,7 +79,7 @@ fn transfer(random: &mut Random, accounts: u64) -> Command {
     };
     let action = Action::Post(transaction);
     Command {
-        fingerprint: fingerprint(&action, true),
+        fingerprint: fingerprint(&action, true, &[7; 32]),
         ..command(BOOK, Some(ROOT), id, action)
     }
 }
@@ -87,7 +88,7 @@ async fn make_world(store: &JournalStore, accounts: u64) -> Result<(), Failure> 
     let client = NewClient {
         id: ROOT,
         parent: None,
-        legal_name: "Load".into(),
+        legal_name: ledger::Text::new(*b"Load"),
         time_zone: "UTC".into(),
         notes: Notes::default(),
     };
@@ -112,7 +113,7 @@ async fn make_world(store: &JournalStore, accounts: u64) -> Result<(), Failure> 
                 id: AccountId(id),
                 owner: Owner::Client(ROOT),
                 purpose: Purpose::External,
-                label: "".into(),
+                label: ledger::Text::new(*b""),
                 currency: None,
                 primary: false,
                 limits: Vec::new(),

@@ -2,7 +2,7 @@
 //! another transaction, which may repeat. Of the repeating ones the table keeps the newest, and each record links to
 //! the one before.
 
-use ledger::{Action, ClientId, Key, Record, TransactionId};
+use ledger::{Action, ClientId, Key, Lookup, Record, TransactionId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
@@ -100,13 +100,13 @@ impl Hasher {
     }
 
     /// Where the newest transaction with this reference is found.
-    pub(crate) fn reference(&self, book: ledger::BookNo, reference: &str) -> u64 {
-        self.hash(Space::Reference, book, reference.as_bytes())
+    pub(crate) fn reference(&self, book: ledger::BookNo, reference: Lookup) -> u64 {
+        self.hash(Space::Reference, book, &reference.0)
     }
 
     /// Where the newest transaction with this foreign id is found.
-    pub(crate) fn external_id(&self, book: ledger::BookNo, external_id: &str) -> u64 {
-        self.hash(Space::ExternalId, book, external_id.as_bytes())
+    pub(crate) fn external_id(&self, book: ledger::BookNo, external_id: Lookup) -> u64 {
+        self.hash(Space::ExternalId, book, &external_id.0)
     }
 
     /// Where the last change of this hold is found.
@@ -138,10 +138,10 @@ impl Hasher {
         let mut hashes = SmallVec::new();
         for nth in 0..record.booked().len() {
             if let Some(transaction) = record.transaction(nth) {
-                let reference = transaction.reference.as_deref();
-                let external_id = transaction.notes.external_id.as_deref();
-                hashes.extend(reference.map(|text| self.reference(book, text)));
-                hashes.extend(external_id.map(|text| self.external_id(book, text)));
+                let reference = transaction.reference.as_ref();
+                let external_id = transaction.notes.external_id.as_ref();
+                hashes.extend(reference.map(|text| self.reference(book, text.lookup())));
+                hashes.extend(external_id.map(|text| self.external_id(book, text.lookup())));
             }
         }
         if record.outcome.is_ok() {

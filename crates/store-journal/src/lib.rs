@@ -13,7 +13,7 @@
 //!
 //! ```text
 //!  0   8  magic "SALDOLOG"
-//!  8   2  version, 1
+//!  8   2  version, 2
 //! 10   2  zero
 //! 12   4  segment number, from 1
 //! 16  16  store id, the same in all segments of a store
@@ -58,7 +58,7 @@
 //! zero are an incomplete last write, if no valid frame of a higher sequence follows at any byte; they are moved to
 //! `torn-<sequence>.bin` and zeroed. Everything else is damage, and the store does not open.
 //!
-//! Runs (`00000001.keys`) are described in [`log::run`].
+//! Runs (`00000001.keys`) are described in [`log::run`], the keys of texts (`texts.vault`) in `vault.rs`.
 
 mod committer;
 mod effective;
@@ -77,6 +77,7 @@ mod snapshot;
 mod store_impl;
 mod tables;
 mod task;
+mod vault;
 mod verify;
 mod writer;
 
@@ -85,4 +86,5 @@ pub use log::RealDisk;
 pub use marks::{mark, set_mark, set_signing_key};
 pub use open::{OpenError, Options, create, folder};
 pub use store_impl::JournalStore;
+pub use vault::text_keys;
 pub use verify::{Report, VerifyError, verify};

@@ -18,6 +18,7 @@ use crate::marks::mark;
 use crate::payload::split;
 use crate::snapshot::{self, Restored};
 use crate::tables::{Published, Tables};
+use crate::vault;
 
 /// The file with the secret that signs tokens.
 pub(crate) const SIGNING_KEY: &str = "signing.key";
@@ -73,6 +74,9 @@ pub enum OpenError {
     /// A file could not be read or written.
     #[error("{0}")]
     Disk(#[from] DiskError),
+    /// The keys of texts can't be read.
+    #[error("{0}")]
+    Vault(String),
     /// No random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(String),
@@ -111,7 +115,13 @@ pub(crate) fn create_as(
     store: StoreId,
     key: [u8; 32],
 ) -> Result<(), OpenError> {
-    // The key comes first, and the log last: what was interrupted in between is no store yet, and is made again.
+    match Log::identify(&**disk) {
+        Err(LogError::NotFound) => {}
+        Ok(_) => return Err(OpenError::Exists(place.into())),
+        Err(error) => return Err(OpenError::Log(error)),
+    }
+    // The secrets come first, and the log last: what was interrupted in between is no store yet, and is made again.
+    vault::create(&**disk, &store)?;
     if !disk.list()?.iter().any(|name| name == SIGNING_KEY) {
         write_whole(&**disk, SIGNING_KEY, &key)?;
     }

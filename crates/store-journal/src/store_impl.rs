@@ -18,6 +18,7 @@ use crate::reads::View;
 use crate::snapshot::{self, Due};
 use crate::tables::Published;
 use crate::task::{EndedBadly, Spawn, Task, Threads, block_on};
+use crate::vault::Vault;
 use crate::writer::Writer;
 
 /// How long a reader waits for a position.
@@ -27,6 +28,7 @@ const REACH: Duration = Duration::from_secs(1);
 pub struct JournalStore {
     pub(crate) view: View,
     pub(crate) signing_key: [u8; 32],
+    pub(crate) vault: Vault,
     watchers: Arc<Watchers>,
     submitter: Mutex<Option<Submitter>>,
     /// Held while it is being closed, so that who closes it again waits too.
@@ -34,7 +36,7 @@ pub struct JournalStore {
     recovery: Recovery,
 }
 
-type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
+pub(crate) type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 
 pub(crate) struct Tasks {
     writer: Task<Planner>,
@@ -63,12 +65,16 @@ impl JournalStore {
     pub fn open(disk: Arc<dyn Disk>, options: Options, place: &str) -> Result<Self, OpenError> {
         let opened = open(&disk, &options, place)?;
         let (signing_key, recovery) = (opened.signing_key, opened.recovery.clone());
+        let spawn: Arc<dyn Spawn> = Arc::new(Threads);
+        let (store, on_fatal) = (opened.log.store_id(), Arc::clone(&options.on_fatal));
+        let vault = Vault::open(&disk, store, on_fatal, &*spawn)?;
         let watchers = Arc::new(Watchers::new());
-        let started = start(disk, options, opened, Arc::clone(&watchers), Arc::new(Threads))?;
+        let started = start(disk, options, opened, Arc::clone(&watchers), spawn)?;
         let (view, submitter, running) = started;
         Ok(Self {
             view,
             signing_key,
+            vault,
             watchers,
             submitter: Mutex::new(Some(submitter)),
             running: tokio::sync::Mutex::new(Some(running)),
@@ -93,6 +99,7 @@ impl JournalStore {
         let Some(running) = place.take() else {
             return Ok(());
         };
+        self.vault.close().await;
         // Not on this thread: whoever submitted keeps the queue open until they have taken their answer, perhaps here.
         let ended = tokio::task::spawn_blocking(move || block_on(running.close())).await;
         ended.map_err(|_| StoreError::Closed("closing it ended badly".into()))?

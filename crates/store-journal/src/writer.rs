@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::{
-    Action, BookNo, Command, Decided, Decision, Micros, Record, RowKey, State, TransactionId, decide, encode,
+    Action, BookNo, Bytes, Command, Decided, Decision, Findable, Micros, Record, RowKey, State,
+    TransactionId, decide, encode,
 };
 use smallvec::SmallVec;
 use store::gather::{Asked, Inbox, Reply, Submission};
@@ -528,10 +529,12 @@ fn worst_of_command(state: &State, command: &Command) -> u64 {
         let hold = state.book(command.book).and_then(|book| book.holds.peek(hold));
         hold.map_or(1, |hold| hold.postings.len()) as u64
     };
-    let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len() as u64 + 16);
+    let findable = |text: &Option<Findable>| text.as_ref().map_or(0, |text| text.bytes().len() as u64 + 16);
     let transaction = |t: &ledger::Transaction| {
-        let texts = text(&t.reference) + text(&t.notes.external_id) + text(&t.notes.metadata);
-        64 + texts + t.postings.len() as u64 * (MOVE + 80)
+        let metadata = t.notes.metadata.as_ref();
+        let metadata = metadata.map_or(0, |text| text.bytes().len() as u64 + 16);
+        let texts = findable(&t.reference) + findable(&t.notes.external_id) + metadata;
+        96 + texts + t.postings.len() as u64 * (MOVE + 80)
     };
     HEAD + match &command.action {
         Action::Post(t) => transaction(t),

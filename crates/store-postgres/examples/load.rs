@@ -52,6 +52,7 @@ fn transfer(id: u128, accounts: u64) -> Command {
     let transaction = Transaction {
         id: TransactionId(u128::from_le_bytes(hash.as_bytes()[16..].try_into().expect("sixteen bytes")) >> 1),
         postings: [posting].into_iter().collect(),
+        party: None,
         reference: None,
         notes: Notes::default(),
         effective_at: None,
@@ -65,7 +66,7 @@ async fn make(store: &PostgresStore, accounts: u64) -> Result<(), Failure> {
     let client = NewClient {
         id: ROOT,
         parent: None,
-        legal_name: "Load".into(),
+        legal_name: ledger::Text::new(*b"Load"),
         time_zone: "UTC".into(),
         notes: Notes::default(),
     };
@@ -82,7 +83,7 @@ async fn make(store: &PostgresStore, accounts: u64) -> Result<(), Failure> {
             owner: Owner::Client(ROOT),
             // No floor: every transfer is accepted.
             purpose: Purpose::External,
-            label: "".into(),
+            label: ledger::Text::new(*b""),
             currency: None,
             primary: false,
             limits: Vec::new(),

@@ -96,6 +96,7 @@ fn named(records: &[Arc<Record>]) -> Vec<RowKey> {
             Action::RevokeApiKey { id } => rows.push(RowKey::ApiKey(*id)),
             Action::UpdateCustomer(change) => rows.push(RowKey::Customer(change.id)),
             Action::SetDunning { customer, .. } => rows.push(RowKey::Customer(*customer)),
+            Action::EraseCustomer { id } => rows.push(RowKey::Customer(*id)),
             Action::CreateAccount(new) => {
                 let limits = new.limits.iter().map(|limit| limit.asset);
                 rows.extend(limits.chain(new.currency).map(RowKey::Asset));

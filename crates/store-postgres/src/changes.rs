@@ -67,6 +67,7 @@ impl Touched {
             (Action::RevokeApiKey { id }, _) => self.api_keys.extend([*id]),
             (Action::CreateCustomer(new), _) => self.customers.extend([new.id]),
             (Action::UpdateCustomer(change), _) => self.customers.extend([change.id]),
+            (Action::EraseCustomer { id }, _) => self.customers.extend([*id]),
             (Action::SetDunning { customer, .. }, _) => self.customers.extend([*customer]),
             (Action::CreateAccount(new), _) => self.take_account(new.id, book),
             (Action::UpdateAccount(change), _) => self.take_account(change.id, book),
@@ -146,8 +147,12 @@ impl History {
         let at = rows::position(record.position);
         let booked = &record.booked()[nth];
         if let Some(asked) = record.transaction(nth) {
-            let reference = asked.reference.as_deref().map(Mention::Reference);
-            let external_id = asked.notes.external_id.as_deref().map(Mention::ExternalId);
+            let reference = asked
+                .reference
+                .as_ref()
+                .map(|text| Mention::Reference(text.lookup()));
+            let external_id = asked.notes.external_id.as_ref();
+            let external_id = external_id.map(|text| Mention::ExternalId(text.lookup()));
             self.mentions.extend(
                 reference
                     .into_iter()

@@ -80,7 +80,7 @@ impl Worker {
             let found = self
                 .0
                 .desk
-                .read(Purpose::Alone, |tx| holders(tx, names.clone()))
+                .attempt(Purpose::Alone, |tx| holders(tx, names.clone()))
                 .await;
             for (name, replies) in asked {
                 let answer = match &found {

@@ -1,8 +1,8 @@
 //! Numbers, ids and rows between the ledger's types and the database's.
 
 use ledger::{
-    AccountNo, Amount, AssetNo, Balance, BookNo, ClientId, Counters, HoldStatus, Key, Micros, Owner,
-    Position, TransactionId,
+    AccountNo, Amount, AssetNo, Balance, BookNo, ClientId, Counters, HoldStatus, Key, Lookup, Micros, Notes,
+    Owner, Position, TransactionId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use crate::error::{Failure, corrupt};
 use crate::numeric::Numeric;
 
 /// The form of rows; a row of another form is not read.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 /// A row of the register, or a hold, as bytes.
 pub(crate) fn pack<T: Serialize>(row: &T) -> Vec<u8> {
@@ -53,6 +53,16 @@ pub(crate) fn number(no: u32) -> i32 {
 
 pub(crate) fn id(id: u128) -> Uuid {
     Uuid::from_u128(id)
+}
+
+/// What a text is found by.
+pub(crate) fn lookup(lookup: Lookup) -> Uuid {
+    Uuid::from_bytes(lookup.0)
+}
+
+/// What the foreign id of a row is found by.
+pub(crate) fn external_id(notes: &Notes) -> Option<Uuid> {
+    notes.external_id.as_ref().map(|text| lookup(text.lookup()))
 }
 
 /// An owner's id; clients and customers don't share ids.
@@ -118,25 +128,25 @@ pub(crate) fn get_balance(row: &Row) -> Result<(AccountNo, AssetNo, Balance), Fa
 
 /// What a command is found by, beyond its own key and id.
 #[derive(Clone, Copy)]
-pub(crate) enum Mention<'a> {
+pub(crate) enum Mention {
     /// One of several transactions of a command.
     Id(TransactionId),
     /// A transaction's reference.
-    Reference(&'a str),
+    Reference(Lookup),
     /// A transaction's foreign id.
-    ExternalId(&'a str),
+    ExternalId(Lookup),
     /// The transaction that it reverses.
     Reversal(TransactionId),
 }
 
-impl Mention<'_> {
+impl Mention {
     /// Its hash. Books are told apart by their column.
     pub(crate) fn hash(self) -> Uuid {
         let mut hasher = blake3::Hasher::new();
         match self {
             Self::Id(id) => hasher.update(b"i").update(&id.to_bytes()),
-            Self::Reference(text) => hasher.update(b"r").update(text.as_bytes()),
-            Self::ExternalId(text) => hasher.update(b"e").update(text.as_bytes()),
+            Self::Reference(lookup) => hasher.update(b"r").update(&lookup.0),
+            Self::ExternalId(lookup) => hasher.update(b"e").update(&lookup.0),
             Self::Reversal(id) => hasher.update(b"v").update(&id.to_bytes()),
         };
         half(&hasher)

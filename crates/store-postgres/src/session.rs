@@ -166,6 +166,17 @@ impl Session {
         }
     }
 
+    /// Runs a command outside of any transaction.
+    pub(crate) async fn run(&self, command: &str, deadline: Instant) -> Result<(), Failure> {
+        match timeout_at(deadline, self.client.batch_execute(command)).await {
+            Ok(done) => Ok(done?),
+            Err(_) => {
+                self.broken.store(true, Ordering::Relaxed);
+                Err(Failure::Passing("the database did not answer in time".into()))
+            }
+        }
+    }
+
     /// Sends a command; its answer comes as this stream, and nothing needs to wait for it.
     fn send(&self, command: &str) -> Option<SimpleQueryStream> {
         self.client.simple_query_raw(command).now_or_never()?.ok()

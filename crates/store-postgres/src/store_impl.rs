@@ -108,8 +108,8 @@ impl PostgresStore {
 }
 
 impl Desk {
-    /// Reads in one transaction; again, when the reason for a failure passes.
-    pub(crate) async fn read<T, F>(
+    /// Works in one transaction; again, when the reason for a failure passes.
+    pub(crate) async fn attempt<T, F>(
         &self,
         purpose: Purpose,
         work: impl Fn(Transaction) -> F + Send,
@@ -128,7 +128,7 @@ impl Desk {
                 Err(Failure::Lasting(error)) => return Err(error),
                 Err(Failure::NoSpace) => return Err(StoreError::NoSpace),
                 Err(Failure::Passing(why)) => {
-                    tracing::debug!(why, "a read is tried again");
+                    tracing::debug!(why, "it is tried again");
                     let again = Instant::now() + PAUSE;
                     if again >= deadline {
                         return Err(StoreError::Busy);

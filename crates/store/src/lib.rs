@@ -13,13 +13,15 @@ pub mod model;
 mod read;
 #[cfg(feature = "suite")]
 pub mod suite;
+mod vault;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use ledger::{
-    AccountId, ApiKeyId, BookNo, ClientId, Command, CustomerId, Micros, Position, Record, TransactionId,
+    AccountId, ApiKeyId, BookNo, ClientId, Command, CustomerId, Lookup, Micros, Owner, Position, Purpose,
+    Record, Subject, TransactionId,
 };
 
 pub use error::StoreError;
@@ -29,6 +31,7 @@ pub use read::{
     CustomerAccounts, CustomerRef, CustomerValuation, Direction, EntryKind, EntryView, HoldFilter, Holding,
     Listed, Page, Purposes, Stamped, TransactionFilter, TransactionView, Viewer, visible,
 };
+pub use vault::TextKey;
 
 /// What a store answers, when it is ready. Balance reads of an embedded store are ready at once.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -83,7 +86,7 @@ pub trait Store: Send + Sync + 'static {
     fn clients(
         &self,
         viewer: Viewer,
-        external_id: Option<String>,
+        external_id: Option<Lookup>,
         page: Page,
     ) -> Answer<'_, Listed<Arc<ledger::Client>>>;
 
@@ -98,7 +101,7 @@ pub trait Store: Send + Sync + 'static {
     fn customers(
         &self,
         viewer: Viewer,
-        external_id: Option<String>,
+        external_id: Option<Lookup>,
         page: Page,
     ) -> Answer<'_, Listed<Arc<ledger::Customer>>>;
 
@@ -109,6 +112,13 @@ pub trait Store: Send + Sync + 'static {
         id: AccountId,
         as_of: AsOf,
     ) -> Answer<'_, Option<Stamped<AccountBalances>>>;
+
+    /// Whose these accounts of a book are and what for, which never changes; whoever sees them.
+    fn account_owners(
+        &self,
+        book: BookNo,
+        accounts: Vec<AccountId>,
+    ) -> Answer<'_, Vec<Option<(Owner, Purpose)>>>;
 
     /// Accounts in order of creation, with their balances now.
     fn accounts(
@@ -179,6 +189,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// The digest of a book: BLAKE3 over the digest before and the canonical record, from 32 zero bytes on.
     fn digest(&self, book: BookNo) -> Answer<'_, (Position, [u8; 32])>;
+
+    /// The keys that texts of these are sealed under; `None` for one that was never kept, or was forgotten.
+    fn text_keys(&self, subjects: Vec<Subject>) -> Answer<'_, Vec<Option<TextKey>>>;
+
+    /// Keeps keys, and answers, when they are durable, with those that count: what was kept first stays.
+    fn keep_text_keys(&self, keys: Vec<(Subject, TextKey)>) -> Answer<'_, Vec<TextKey>>;
+
+    /// Forgets a key for good: once this is answered, it is nowhere in the store.
+    fn forget_text_key(&self, subject: Subject) -> Answer<'_, ()>;
+
+    /// All keys of texts behind this one, in order, at most `limit`; for copies of the whole store.
+    fn all_text_keys(&self, after: Option<Subject>, limit: usize) -> Answer<'_, Vec<(Subject, TextKey)>>;
 
     /// Finishes what was taken, closes cleanly, and takes nothing any more.
     fn close(&self) -> Answer<'_, ()>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ledger::{
     Account, AccountId, ApiKey, Asset, AssetName, BookNo, Client, ClientId, Counters, Credit, Customer,
-    CustomerId, Decimal, Entry, Hold, HoldStatus, Micros, Owner, Position, Posted, Purpose, Record,
+    CustomerId, Decimal, Entry, Hold, HoldStatus, Lookup, Micros, Owner, Position, Posted, Purpose, Record,
     TransactionId,
 };
 
@@ -60,6 +60,20 @@ pub struct Listed<T> {
     pub next: Option<Cursor>,
     /// The position of the book that it was taken at.
     pub position: Position,
+}
+
+impl<T> Listed<T> {
+    /// The same with each item made into another.
+    ///
+    /// # Errors
+    /// The first one of `make`.
+    pub fn try_map<U, E>(self, make: impl FnMut(T) -> Result<U, E>) -> Result<Listed<U>, E> {
+        Ok(Listed {
+            items: self.items.into_iter().map(make).collect::<Result<_, E>>()?,
+            next: self.next,
+            position: self.position,
+        })
+    }
 }
 
 /// An API key and whom it acts for.
@@ -197,16 +211,16 @@ pub struct AccountFilter {
     /// Of this owner.
     pub owner: Option<Owner>,
     /// With this foreign id.
-    pub external_id: Option<String>,
+    pub external_id: Option<Lookup>,
 }
 
 /// Which transactions.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TransactionFilter {
     /// With this reference.
-    pub reference: Option<String>,
+    pub reference: Option<Lookup>,
     /// With this foreign id.
-    pub external_id: Option<String>,
+    pub external_id: Option<Lookup>,
     /// That touch this account.
     pub account: Option<AccountId>,
     /// Recorded at or after.

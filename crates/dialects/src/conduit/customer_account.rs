@@ -1,8 +1,8 @@
 //! `GET /customers/{id}/account`: the customer's primary `main` account.
 
 use ledger::{CustomerId, Purpose};
-use service::{Metrics, Problem};
-use store::{AccountBalances, CustomerAccounts, Stamped};
+use service::{CustomerAccount, Metrics, Problem};
+use store::Stamped;
 
 use super::balances::{Available, ELEMENT, Negative};
 use crate::Config;
@@ -15,7 +15,7 @@ pub(super) struct GetCustomerAccount;
 
 impl Endpoint for GetCustomerAccount {
     type Input = CustomerId;
-    type Output = Stamped<(CustomerAccounts, AccountBalances)>;
+    type Output = Stamped<CustomerAccount>;
 
     fn parse(request: &Request<'_>, _: &Config) -> Result<Self::Input, Problem> {
         match spelling::parse_ksuid(Prefix::Customer, &request.param(0)) {
@@ -33,15 +33,14 @@ impl Endpoint for GetCustomerAccount {
     }
 
     fn render(output: &Self::Output, _: &Config, metrics: &Metrics) -> Result<Response, Problem> {
-        let (customer, account) = &output.value;
+        let CustomerAccount { legal_name, account } = &output.value;
         let available = Available::of(account, metrics);
         let mut negative = Negative::default();
         let mut body = Json::with_capacity(256 + ELEMENT * available.len());
         body.object(|body| {
             body.key("id")
                 .string(&spelling::ksuid(Prefix::Account, account.account.id.0));
-            body.key("businessLegalName")
-                .string(&customer.customer.legal_name);
+            body.key("businessLegalName").string(legal_name);
             available.write(body.key("balances"), &mut negative);
         });
         let mut response = Response::json(200, body).with("saldo-position", output.position.to_string());

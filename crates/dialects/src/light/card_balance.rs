@@ -17,6 +17,7 @@ pub(super) struct GetCardBalanceAccount;
 pub(super) struct Card {
     found: Stamped<AccountBalances>,
     company: ClientId,
+    label: Box<str>,
 }
 
 impl Endpoint for GetCardBalanceAccount {
@@ -32,7 +33,14 @@ impl Endpoint for GetCardBalanceAccount {
     async fn run(context: Context<'_>, id: Self::Input) -> Result<Self::Output, Problem> {
         let found = context.service.account(context.caller, id).await?;
         match context.caller.root {
-            Some(company) if found.value.account.purpose == Purpose::Card => Ok(Card { found, company }),
+            Some(company) if found.value.account.purpose == Purpose::Card => {
+                let label = context.service.account_label(&found.value.account).await?;
+                Ok(Card {
+                    found,
+                    company,
+                    label,
+                })
+            }
             _ => Err(Problem::not_found("account")),
         }
     }
@@ -62,14 +70,14 @@ impl Endpoint for GetCardBalanceAccount {
         let touched = balances.iter().map(|balance| balance.last_at).max();
         let updated_at = touched.map_or(account.updated_at, |at| at.max(account.updated_at));
 
-        let mut body = Json::with_capacity(512 + account.label.len());
+        let mut body = Json::with_capacity(512 + output.label.len());
         body.object(|body| {
             body.key("id").string(&spelling::uuid(account.id.0));
             body.key("companyEntityId")
                 .string(&spelling::uuid(account.client.0));
             body.key("companyId").string(&spelling::uuid(output.company.0));
             body.key("currency").string(currency.name.as_str());
-            body.key("label").string(&account.label);
+            body.key("label").string(&output.label);
             body.key("status").string(match account.status {
                 AccountStatus::Active | AccountStatus::Frozen => "ACTIVE",
                 AccountStatus::Closed => "CLOSED",

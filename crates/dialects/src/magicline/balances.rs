@@ -1,8 +1,8 @@
 //! `GET /v1/customers/{customerId}/account/balances`: the primary `receivable` and `credit` accounts of a member.
 
 use ledger::{Asset, Purpose};
-use service::{Metrics, Problem};
-use store::{AccountBalances, CustomerAccounts, CustomerRef, Stamped};
+use service::{Dues, Metrics, Problem};
+use store::{AccountBalances, CustomerRef, Stamped};
 
 use crate::Config;
 use crate::http::{Context, Request, Response};
@@ -14,7 +14,7 @@ pub(super) struct GetAccountBalances;
 
 impl Endpoint for GetAccountBalances {
     type Input = i64;
-    type Output = Stamped<CustomerAccounts>;
+    type Output = Stamped<Dues>;
 
     fn parse(request: &Request<'_>, _: &Config) -> Result<Self::Input, Problem> {
         let text = request.param(0);
@@ -34,7 +34,7 @@ impl Endpoint for GetAccountBalances {
     }
 
     fn render(output: &Self::Output, config: &Config, metrics: &Metrics) -> Result<Response, Problem> {
-        let CustomerAccounts { customer, accounts } = &output.value;
+        let Dues { dunning, accounts } = &output.value;
         let primary = |purpose: Purpose| {
             let of_purpose =
                 |found: &&AccountBalances| found.account.purpose == purpose && found.account.primary;
@@ -57,11 +57,10 @@ impl Endpoint for GetAccountBalances {
                     data.key("currency").string(currency.name.code());
                 });
             }
-            if let Some(label) = &customer.dunning.label {
+            if let Some(label) = &dunning.label {
                 body.key("dunningLevel").string(label);
             }
-            body.key("inDebtCollection")
-                .bool(customer.dunning.in_debt_collection);
+            body.key("inDebtCollection").bool(dunning.in_debt_collection);
         });
         Ok(Response::json(200, body).with("saldo-position", output.position.to_string()))
     }

@@ -1,8 +1,8 @@
 //! Accounts, their balances, and the entries that made these.
 
-use ledger::{AccountChange, AccountId, Credit, LimitChange, Micros, Notes, Owner};
-use service::{AccountView, CreateAccount, Idempotency, Metrics, Problem, Written};
-use store::{AccountBalances, AccountFilter, AsOf, Direction, EntryKind, EntryView, Listed, Page, Stamped};
+use ledger::{AccountChange, AccountId, Credit, LimitChange, Micros, Notes, Owner, Plain};
+use service::{AccountView, CreateAccount, EntryShown, Idempotency, Metrics, Problem, Written};
+use store::{AccountBalances, AsOf, Direction, EntryKind, Listed, Page, Stamped};
 
 use super::body::{Member, Value, body};
 use super::forms::{ACCOUNT_STATUS, AMOUNT, ASSET, CREDIT, ID, POSITION, PURPOSE, REFERENCE, TEXT, TIME};
@@ -102,7 +102,7 @@ fn read_limit(limit: Value<'_, '_>) -> Result<LimitChange, Problem> {
 pub(super) struct Update;
 
 impl Endpoint for Update {
-    type Input = (AccountChange, Idempotency);
+    type Input = (AccountChange<Plain>, Idempotency);
     type Output = Written<AccountView>;
 
     fn parse(request: &Request<'_>, _: &Config) -> Result<Self::Input, Problem> {
@@ -190,11 +190,9 @@ impl Endpoint for List {
             Some(id) => Some(service.owner(caller, id).await?),
             None => None,
         };
-        let filter = AccountFilter {
-            owner,
-            external_id: input.external_id,
-        };
-        let found = service.accounts(caller, filter, input.page).await?;
+        let found = service
+            .accounts(caller, owner, input.external_id, input.page)
+            .await?;
         Ok(Listed {
             items: service.account_views(caller, &found.items).await?,
             next: found.next,
@@ -320,7 +318,7 @@ pub(super) struct Window {
 
 impl Endpoint for ListEntries {
     type Input = Window;
-    type Output = Listed<EntryView>;
+    type Output = Listed<EntryShown>;
 
     fn parse(request: &Request<'_>, config: &Config) -> Result<Self::Input, Problem> {
         let account = AccountId(path_id(request, "account")?);
@@ -353,7 +351,7 @@ impl Endpoint for ListEntries {
     }
 }
 
-fn entry(body: &mut Json, view: &EntryView) {
+fn entry(body: &mut Json, EntryShown { view, reference }: &EntryShown) {
     let (record, made) = (&view.record, view.made_by());
     let (direction, other) = match view.direction {
         Direction::Debit => ("debit", made.to.id),
@@ -369,8 +367,7 @@ fn entry(body: &mut Json, view: &EntryView) {
     body.key("recordedAt").string(&time::format(record.recorded_at));
     body.key("effectiveAt")
         .string(&time::format(record.effective_at(view.nth)));
-    let asked = record.transaction(view.nth);
-    if let Some(reference) = asked.and_then(|asked| asked.reference.as_deref()) {
+    if let Some(reference) = reference {
         body.key("reference").string(reference);
     }
     let after = view.after();

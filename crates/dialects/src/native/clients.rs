@@ -1,9 +1,9 @@
 //! Clients and their API keys.
 
-use std::sync::Arc;
-
-use ledger::{ApiKey, ApiKeyId, Client, ClientChange, ClientId, Micros, Notes};
-use service::{ClientView, CreateClient, CreateKey, Idempotency, KeyMade, Metrics, Problem, Written};
+use ledger::{ApiKeyId, ClientChange, ClientId, Micros, Notes, Plain};
+use service::{
+    ClientView, CreateClient, CreateKey, Idempotency, KeyMade, KeyView, Metrics, Problem, Written,
+};
 use store::{Listed, Page, Stamped};
 
 use super::body::{Value, body};
@@ -54,7 +54,7 @@ impl Endpoint for Create {
 pub(super) struct Update;
 
 impl Endpoint for Update {
-    type Input = (ClientChange, Idempotency);
+    type Input = (ClientChange<Plain>, Idempotency);
     type Output = Written<ClientView>;
 
     fn parse(request: &Request<'_>, _: &Config) -> Result<Self::Input, Problem> {
@@ -86,7 +86,7 @@ pub(super) struct Get;
 
 impl Endpoint for Get {
     type Input = ClientId;
-    type Output = Stamped<Arc<Client>>;
+    type Output = Stamped<ClientView>;
 
     fn parse(request: &Request<'_>, _: &Config) -> Result<Self::Input, Problem> {
         let [] = query(request, [])?;
@@ -98,8 +98,7 @@ impl Endpoint for Get {
     }
 
     fn render(found: &Self::Output, _: &Config, _: &Metrics) -> Result<Response, Problem> {
-        let view = ClientView::from(&*found.value);
-        Ok(reply::read(found.position, client(&view)))
+        Ok(reply::read(found.position, client(&found.value)))
     }
 }
 
@@ -108,7 +107,7 @@ pub(super) struct List;
 
 impl Endpoint for List {
     type Input = (Option<String>, Page);
-    type Output = Listed<Arc<Client>>;
+    type Output = Listed<ClientView>;
 
     fn parse(request: &Request<'_>, config: &Config) -> Result<Self::Input, Problem> {
         let [external_id, limit, cursor] = query(request, ["externalId", "limit", "cursor"])?;
@@ -121,7 +120,7 @@ impl Endpoint for List {
 
     fn render(found: &Self::Output, _: &Config, _: &Metrics) -> Result<Response, Problem> {
         Ok(reply::list(found, 512, |items, one| {
-            items.object(|item| client_members(item, &ClientView::from(&**one)));
+            items.object(|item| client_members(item, one));
         }))
     }
 }
@@ -227,7 +226,7 @@ pub(super) struct ListKeys;
 
 impl Endpoint for ListKeys {
     type Input = (Option<ClientId>, Page);
-    type Output = Listed<Arc<ApiKey>>;
+    type Output = Listed<KeyView>;
 
     fn parse(request: &Request<'_>, config: &Config) -> Result<Self::Input, Problem> {
         let client = match request.params.is_empty() {
@@ -246,10 +245,10 @@ impl Endpoint for ListKeys {
     }
 
     fn render(found: &Self::Output, _: &Config, _: &Metrics) -> Result<Response, Problem> {
-        Ok(reply::list(found, 320, |items, key| {
+        Ok(reply::list(found, 320, |items, KeyView { key, label }| {
             items.object(|item| {
                 reply::id(item, "id", key.id.0);
-                key_members(item, key.client, &key.label, key.scopes, key.expires_at);
+                key_members(item, key.client, label, key.scopes, key.expires_at);
                 item.key("createdAt").string(&time::format(key.created_at));
                 if let Some(end) = key.revoked_at {
                     item.key("revokedAt").string(&time::format(end));

@@ -1,15 +1,13 @@
 //! Customers.
 
-use std::sync::Arc;
-
-use ledger::{AssetName, Customer, CustomerChange, CustomerId, Micros, Notes, Purpose};
+use ledger::{AssetName, CustomerChange, CustomerId, Micros, Notes, Plain, Purpose};
 use service::{
     CreateCustomer, CustomerView, Idempotency, Metrics, Problem, SetDunning, Valuation, Value as Worth,
     Written,
 };
 use store::{AsOf, CustomerRef, Listed, Page, Purposes, Stamped};
 
-use super::body::{Value, body};
+use super::body::{Value, body, optional};
 use super::forms::{ASSET, CLIENT, REFERENCE, TEXT, TIME};
 use super::query::{idempotency, page, path_id, query};
 use super::{metadata, reply};
@@ -57,7 +55,7 @@ impl Endpoint for Create {
 pub(super) struct Update;
 
 impl Endpoint for Update {
-    type Input = (CustomerChange, Idempotency);
+    type Input = (CustomerChange<Plain>, Idempotency);
     type Output = Written<CustomerView>;
 
     fn parse(request: &Request<'_>, _: &Config) -> Result<Self::Input, Problem> {
@@ -79,6 +77,28 @@ impl Endpoint for Update {
 
     fn render(changed: &Self::Output, _: &Config, _: &Metrics) -> Result<Response, Problem> {
         Ok(reply::changed(changed, customer(&changed.value)))
+    }
+}
+
+/// `POST /customers/{id}/erase`
+pub(super) struct Erase;
+
+impl Endpoint for Erase {
+    type Input = (CustomerId, Idempotency);
+    type Output = Written<CustomerView>;
+
+    fn parse(request: &Request<'_>, _: &Config) -> Result<Self::Input, Problem> {
+        let id = CustomerId(path_id(request, "customer")?);
+        let [] = optional(request)?.object([])?;
+        Ok((id, idempotency(request)?))
+    }
+
+    async fn run(context: Context<'_>, (id, key): Self::Input) -> Result<Self::Output, Problem> {
+        context.service.erase_customer(context.caller, id, key).await
+    }
+
+    fn render(erased: &Self::Output, _: &Config, _: &Metrics) -> Result<Response, Problem> {
+        Ok(reply::changed(erased, customer(&erased.value)))
     }
 }
 
@@ -115,7 +135,7 @@ pub(super) struct Get;
 
 impl Endpoint for Get {
     type Input = CustomerId;
-    type Output = Stamped<Arc<Customer>>;
+    type Output = Stamped<CustomerView>;
 
     fn parse(request: &Request<'_>, _: &Config) -> Result<Self::Input, Problem> {
         let [] = query(request, [])?;
@@ -130,8 +150,7 @@ impl Endpoint for Get {
     }
 
     fn render(found: &Self::Output, _: &Config, _: &Metrics) -> Result<Response, Problem> {
-        let view = CustomerView::from(&*found.value);
-        Ok(reply::read(found.position, customer(&view)))
+        Ok(reply::read(found.position, customer(&found.value)))
     }
 }
 
@@ -140,7 +159,7 @@ pub(super) struct List;
 
 impl Endpoint for List {
     type Input = (Option<String>, Page);
-    type Output = Listed<Arc<Customer>>;
+    type Output = Listed<CustomerView>;
 
     fn parse(request: &Request<'_>, config: &Config) -> Result<Self::Input, Problem> {
         let [external_id, limit, cursor] = query(request, ["externalId", "limit", "cursor"])?;
@@ -153,7 +172,7 @@ impl Endpoint for List {
 
     fn render(found: &Self::Output, _: &Config, _: &Metrics) -> Result<Response, Problem> {
         Ok(reply::list(found, 640, |items, one| {
-            items.object(|item| customer_members(item, &CustomerView::from(&**one)));
+            items.object(|item| customer_members(item, one));
         }))
     }
 }
@@ -184,6 +203,9 @@ fn customer_members(body: &mut Json, view: &CustomerView) {
     });
     body.key("createdAt").string(&time::format(view.created_at));
     body.key("updatedAt").string(&time::format(view.updated_at));
+    if let Some(at) = view.erased_at {
+        body.key("erasedAt").string(&time::format(at));
+    }
 }
 
 /// `GET /customers/{id}/valuation`

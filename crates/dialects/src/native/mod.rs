@@ -72,6 +72,7 @@ fn register() -> Vec<Route> {
             "/customers/{id}/dunning",
             handle::<customers::PutDunning>,
         ),
+        admin(Method::Post, "/customers/{id}/erase", handle::<customers::Erase>),
         get("/customers/{id}/valuation", handle::<customers::GetValuation>),
         admin(Method::Post, "/accounts", handle::<accounts::Create>),
         get("/accounts", handle::<accounts::List>),

@@ -1,6 +1,6 @@
 //! What answers share: positions, replays, pages, and the small things that many rows have.
 
-use ledger::{Counters, Credit, Notes, Position};
+use ledger::{Counters, Credit, Notes, Plain, Position};
 use service::Written;
 use store::Listed;
 
@@ -55,13 +55,13 @@ pub(super) fn object(size: usize, members: impl FnOnce(&mut Json)) -> Json {
 }
 
 /// About how many bytes notes take.
-pub(super) fn notes_size(notes: &Notes) -> usize {
+pub(super) fn notes_size(notes: &Notes<Plain>) -> usize {
     let len = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| 20 + text.len());
     len(&notes.external_id) + len(&notes.metadata)
 }
 
 /// The caller's notes, as far as there are any.
-pub(super) fn notes(body: &mut Json, notes: &Notes) {
+pub(super) fn notes(body: &mut Json, notes: &Notes<Plain>) {
     if let Some(id) = &notes.external_id {
         body.key("externalId").string(id);
     }

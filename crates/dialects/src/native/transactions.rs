@@ -1,8 +1,11 @@
 //! Transactions: one at a time, and what every answer about one says.
 
 use ledger::{Action, Hold, Micros, Move, Notes, Parts, Posted, Posting, Record, Transaction};
-use service::{Idempotency, Metrics, PostTransaction, Problem, ReverseTransaction, TransactionDone};
-use store::{EntryKind, Listed, Page, Stamped, TransactionFilter, TransactionView};
+use service::{
+    FindTransactions, Idempotency, Metrics, PostTransaction, Problem, ReverseTransaction, TransactionDone,
+    TransactionShown, TransactionTexts,
+};
+use store::{EntryKind, Listed, Page, Stamped};
 
 use super::body::{Value, body, optional};
 use super::forms::{ACCOUNT, AMOUNT, ASSET, REFERENCE, TIME, TRANSACTION};
@@ -132,7 +135,7 @@ pub(super) struct Get;
 
 impl Endpoint for Get {
     type Input = ledger::TransactionId;
-    type Output = Stamped<TransactionView>;
+    type Output = Stamped<TransactionShown>;
 
     fn parse(request: &Request<'_>, _: &Config) -> Result<Self::Input, Problem> {
         let [] = query(request, [])?;
@@ -154,8 +157,8 @@ impl Endpoint for Get {
 pub(super) struct List;
 
 impl Endpoint for List {
-    type Input = (TransactionFilter, Page);
-    type Output = Listed<TransactionView>;
+    type Input = (FindTransactions, Page);
+    type Output = Listed<TransactionShown>;
 
     fn parse(request: &Request<'_>, config: &Config) -> Result<Self::Input, Problem> {
         let [reference, account, external_id, from, to, limit, cursor] = query(
@@ -170,7 +173,7 @@ impl Endpoint for List {
                 "cursor",
             ],
         )?;
-        let filter = TransactionFilter {
+        let filter = FindTransactions {
             reference: reference.read(&REFERENCE)?,
             external_id: external_id.read(&REFERENCE)?,
             account: account.read(&ACCOUNT)?,
@@ -199,6 +202,7 @@ pub(super) fn booked(done: &TransactionDone, config: &Config) -> Result<Response
     let shown = Shown {
         record: &done.record,
         nth: done.nth,
+        texts: &done.texts,
         hold: None,
         posted: None,
     };
@@ -226,13 +230,15 @@ fn status_of(kind: EntryKind) -> &'static str {
 struct Shown<'a> {
     record: &'a Record,
     nth: usize,
+    texts: &'a TransactionTexts,
     hold: Option<&'a Hold>,
     posted: Option<&'a Posted>,
 }
 
 impl<'a> Shown<'a> {
-    fn view(view: &'a TransactionView) -> Self {
+    fn view(TransactionShown { view, texts }: &'a TransactionShown) -> Self {
         Self {
+            texts,
             record: &view.record,
             nth: view.nth,
             hold: view.hold.as_deref(),
@@ -251,10 +257,8 @@ impl<'a> Shown<'a> {
 
     /// About how many bytes it takes.
     fn size(&self) -> usize {
-        let asked = self.asked().map_or(0, |asked| {
-            reply::notes_size(&asked.notes) + asked.reference.as_ref().map_or(0, |text| text.len())
-        });
-        384 + 640 * self.moves().len() + asked
+        let reference = self.texts.reference.as_ref().map_or(0, |text| text.len());
+        384 + 640 * self.moves().len() + reference + reply::notes_size(&self.texts.notes)
     }
 
     fn write(&self, body: &mut Json) {
@@ -276,11 +280,11 @@ impl<'a> Shown<'a> {
         if let Some(asked) = self.asked() {
             moment(body, "effectiveAt", asked.effective_at);
             moment(body, "expiresAt", asked.hold.and_then(|hold| hold.expires_at));
-            if let Some(reference) = &asked.reference {
-                body.key("reference").string(reference);
-            }
-            reply::notes(body, &asked.notes);
         }
+        if let Some(reference) = &self.texts.reference {
+            body.key("reference").string(reference);
+        }
+        reply::notes(body, &self.texts.notes);
         match &record.action {
             Action::Capture(capture) => reply::id(body, "holdId", capture.hold.0),
             Action::Release(release) => reply::id(body, "holdId", release.hold.0),

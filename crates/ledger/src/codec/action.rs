@@ -8,45 +8,52 @@ use crate::command::{
 };
 use crate::id::{AccountId, ApiKeyId, ClientId, CustomerId, Owner, TransactionId};
 use crate::register::{AccountStatus, Decimal, Notes, Purpose, Rate, Scopes};
+use crate::text::{Bytes, Form, Subject};
 use crate::time::Micros;
 
 /// What an action is written for.
 #[derive(Clone, Copy)]
-pub(super) enum Form {
+pub(super) enum Shape {
     /// A record. Once booked, its postings are read off the moves.
     Record { booked: bool },
     /// A fingerprint.
     Request { id_given: bool },
 }
 
-impl Form {
+impl Shape {
     fn is_record(self) -> bool {
         matches!(self, Self::Record { .. })
     }
 }
 
-pub(super) fn put(w: &mut Writer<'_>, action: &Action, form: Form) {
+pub(super) fn put<F: Form>(w: &mut Writer<'_>, action: &Action<F>, shape: Shape) {
     match action {
         Action::Initialise { rlusd_exponent } => w.bytes(&[0, *rlusd_exponent]),
-        Action::CreateClient(new) => put_client(w, new, form),
+        Action::CreateClient(new) => put_client(w, new, shape),
         Action::UpdateClient(change) => {
             w.byte(2);
             w.bytes(&change.id.to_bytes());
-            w.option(change.legal_name.as_deref(), Writer::text);
+            w.option(change.legal_name.as_ref(), Writer::text);
             w.option(change.time_zone.as_deref(), Writer::word);
-            put_patches(w, &change.external_id, &change.metadata);
+            put_patch(w, &change.external_id);
+            put_patch(w, &change.metadata);
         }
-        Action::CreateApiKey(new) => put_api_key(w, new, form),
+        Action::CreateApiKey(new) => put_api_key(w, new, shape),
         Action::RevokeApiKey { id } => {
             w.byte(4);
             w.bytes(&id.to_bytes());
         }
-        Action::CreateCustomer(new) => put_customer(w, new, form),
+        Action::CreateCustomer(new) => put_customer(w, new, shape),
         Action::UpdateCustomer(change) => {
             w.byte(6);
             w.bytes(&change.id.to_bytes());
-            w.option(change.legal_name.as_deref(), Writer::text);
-            put_patches(w, &change.external_id, &change.metadata);
+            w.option(change.legal_name.as_ref(), Writer::text);
+            put_patch(w, &change.external_id);
+            put_patch(w, &change.metadata);
+        }
+        Action::EraseCustomer { id } => {
+            w.byte(18);
+            w.bytes(&id.to_bytes());
         }
         Action::SetDunning {
             customer,
@@ -55,10 +62,10 @@ pub(super) fn put(w: &mut Writer<'_>, action: &Action, form: Form) {
         } => {
             w.byte(7);
             w.bytes(&customer.to_bytes());
-            w.option(label.as_deref(), Writer::text);
+            w.option(label.as_ref(), Writer::text);
             w.byte(u8::from(*in_debt_collection));
         }
-        Action::CreateAccount(new) => put_account(w, new, form),
+        Action::CreateAccount(new) => put_account(w, new, shape),
         Action::UpdateAccount(change) => put_account_change(w, change),
         Action::RegisterAsset { name, exponent, kind } => {
             w.byte(10);
@@ -69,31 +76,31 @@ pub(super) fn put(w: &mut Writer<'_>, action: &Action, form: Form) {
             w.byte(11);
             w.list(rates, put_rate);
         }
-        money => put_money(w, money, form),
+        money => put_money(w, money, shape),
     }
 }
 
-fn put_money(w: &mut Writer<'_>, action: &Action, form: Form) {
+fn put_money<F: Form>(w: &mut Writer<'_>, action: &Action<F>, shape: Shape) {
     let put_own = |w: &mut Writer<'_>, id: TransactionId| {
-        if form.is_record() {
+        if shape.is_record() {
             w.bytes(&id.to_bytes());
         }
     };
     match action {
         Action::Post(transaction) => {
             w.byte(12);
-            put_transaction(w, transaction, form);
+            put_transaction(w, transaction, shape);
         }
         Action::PostBatch(transactions) => {
             w.byte(13);
             // The ids within a batch are always the caller's.
-            let form = if form.is_record() {
-                form
+            let shape = if shape.is_record() {
+                shape
             } else {
-                Form::Request { id_given: true }
+                Shape::Request { id_given: true }
             };
             w.list(transactions, |w, transaction| {
-                put_transaction(w, transaction, form)
+                put_transaction(w, transaction, shape)
             });
         }
         Action::Capture(capture) => {
@@ -133,22 +140,18 @@ fn put_flags(flags: &[bool]) -> u8 {
         .fold(0, |bits, flag| bits << 1 | u8::from(*flag))
 }
 
-fn put_notes(w: &mut Writer<'_>, notes: &Notes) {
-    w.option(notes.external_id.as_deref(), Writer::text);
-    w.option(notes.metadata.as_deref(), Writer::text);
+fn put_notes<F: Form>(w: &mut Writer<'_>, notes: &Notes<F>) {
+    w.option(notes.external_id.as_ref(), Writer::text);
+    w.option(notes.metadata.as_ref(), Writer::text);
 }
 
-fn put_patches(w: &mut Writer<'_>, external_id: &Patch<Box<str>>, metadata: &Patch<Box<str>>) {
-    for patch in [external_id, metadata] {
-        w.option(patch.as_ref(), |w, value| {
-            w.option(value.as_deref(), Writer::text)
-        });
-    }
+fn put_patch(w: &mut Writer<'_>, patch: &Patch<impl Bytes>) {
+    w.option(patch.as_ref(), |w, value| w.option(value.as_ref(), Writer::text));
 }
 
-fn put_client(w: &mut Writer<'_>, new: &NewClient, form: Form) {
+fn put_client<F: Form>(w: &mut Writer<'_>, new: &NewClient<F>, shape: Shape) {
     w.byte(1);
-    if form.is_record() {
+    if shape.is_record() {
         w.bytes(&new.id.to_bytes());
     }
     w.option(new.parent, |w, parent| w.bytes(&parent.to_bytes()));
@@ -157,9 +160,9 @@ fn put_client(w: &mut Writer<'_>, new: &NewClient, form: Form) {
     put_notes(w, &new.notes);
 }
 
-fn put_api_key(w: &mut Writer<'_>, new: &NewApiKey, form: Form) {
+fn put_api_key<F: Form>(w: &mut Writer<'_>, new: &NewApiKey<F>, shape: Shape) {
     w.byte(3);
-    if form.is_record() {
+    if shape.is_record() {
         w.bytes(&new.id.to_bytes());
         w.bytes(&new.secret_hash);
     }
@@ -169,9 +172,9 @@ fn put_api_key(w: &mut Writer<'_>, new: &NewApiKey, form: Form) {
     w.option(new.expires_at, |w, at| w.int(at.0));
 }
 
-fn put_customer(w: &mut Writer<'_>, new: &NewCustomer, form: Form) {
+fn put_customer<F: Form>(w: &mut Writer<'_>, new: &NewCustomer<F>, shape: Shape) {
     w.byte(5);
-    if form.is_record() {
+    if shape.is_record() {
         w.bytes(&new.id.to_bytes());
     }
     w.bytes(&new.client.to_bytes());
@@ -180,9 +183,9 @@ fn put_customer(w: &mut Writer<'_>, new: &NewCustomer, form: Form) {
     put_notes(w, &new.notes);
 }
 
-fn put_account(w: &mut Writer<'_>, new: &NewAccount, form: Form) {
+fn put_account<F: Form>(w: &mut Writer<'_>, new: &NewAccount<F>, shape: Shape) {
     w.byte(8);
-    if form.is_record() {
+    if shape.is_record() {
         w.bytes(&new.id.to_bytes());
     }
     let (tag, owner) = match new.owner {
@@ -199,14 +202,15 @@ fn put_account(w: &mut Writer<'_>, new: &NewAccount, form: Form) {
     put_notes(w, &new.notes);
 }
 
-fn put_account_change(w: &mut Writer<'_>, change: &AccountChange) {
+fn put_account_change<F: Form>(w: &mut Writer<'_>, change: &AccountChange<F>) {
     w.byte(9);
     w.bytes(&change.id.to_bytes());
-    w.option(change.label.as_deref(), Writer::text);
+    w.option(change.label.as_ref(), Writer::text);
     w.option(change.status, |w, status| w.byte(status as u8));
     w.list(&change.limits, put_limit);
     w.byte(u8::from(change.primary));
-    put_patches(w, &change.external_id, &change.metadata);
+    put_patch(w, &change.external_id);
+    put_patch(w, &change.metadata);
 }
 
 fn put_limit(w: &mut Writer<'_>, limit: &LimitChange) {
@@ -228,13 +232,13 @@ fn put_rate(w: &mut Writer<'_>, rate: &Rate) {
     w.uint(rate.rate.digits);
     w.byte(rate.rate.scale);
     w.int(rate.as_of.0);
-    w.text(&rate.source);
+    w.word(&rate.source);
 }
 
-fn put_transaction(w: &mut Writer<'_>, transaction: &Transaction, form: Form) {
-    let (with_id, with_postings) = match form {
-        Form::Record { booked } => (true, !booked),
-        Form::Request { id_given } => (id_given, true),
+fn put_transaction<F: Form>(w: &mut Writer<'_>, transaction: &Transaction<F>, shape: Shape) {
+    let (with_id, with_postings) = match shape {
+        Shape::Record { booked } => (true, !booked),
+        Shape::Request { id_given } => (id_given, true),
     };
     let notes = &transaction.notes;
     let terms = transaction.hold;
@@ -251,11 +255,14 @@ fn put_transaction(w: &mut Writer<'_>, transaction: &Transaction, form: Form) {
     if with_id {
         w.bytes(&transaction.id.to_bytes());
     }
-    for text in [&transaction.reference, &notes.external_id, &notes.metadata]
-        .into_iter()
-        .flatten()
-    {
+    if shape.is_record() && transaction.has_text() {
+        w.option(transaction.party, |w, party| w.bytes(&party.0.to_be_bytes()));
+    }
+    for text in [&transaction.reference, &notes.external_id].into_iter().flatten() {
         w.text(text);
+    }
+    if let Some(metadata) = &notes.metadata {
+        w.text(metadata);
     }
     for at in [transaction.effective_at, terms.and_then(|terms| terms.expires_at)]
         .into_iter()
@@ -297,20 +304,13 @@ pub(super) fn take(r: &mut Reader<'_>) -> Decoded<Action> {
             id: ClientId::from_bytes(r.array()?),
             legal_name: r.option(Reader::text)?,
             time_zone: r.option(Reader::word)?,
-            external_id: take_patch(r)?,
-            metadata: take_patch(r)?,
+            external_id: r.option(|r| r.option(Reader::findable))?,
+            metadata: r.option(|r| r.option(Reader::text))?,
         }),
-        3 => {
-            let (id, secret_hash) = (ApiKeyId::from_bytes(r.array()?), r.array()?);
-            Action::CreateApiKey(NewApiKey {
-                id,
-                secret_hash,
-                client: r.option(|r| Ok(ClientId::from_bytes(r.array()?)))?,
-                label: r.text()?,
-                scopes: Scopes(r.uint()?),
-                expires_at: r.option(|r| r.int().map(Micros))?,
-            })
-        }
+        3 => Action::CreateApiKey(take_api_key(r)?),
+        18 => Action::EraseCustomer {
+            id: CustomerId::from_bytes(r.array()?),
+        },
         4 => Action::RevokeApiKey {
             id: ApiKeyId::from_bytes(r.array()?),
         },
@@ -324,8 +324,8 @@ pub(super) fn take(r: &mut Reader<'_>) -> Decoded<Action> {
         6 => Action::UpdateCustomer(CustomerChange {
             id: CustomerId::from_bytes(r.array()?),
             legal_name: r.option(Reader::text)?,
-            external_id: take_patch(r)?,
-            metadata: take_patch(r)?,
+            external_id: r.option(|r| r.option(Reader::findable))?,
+            metadata: r.option(|r| r.option(Reader::text))?,
         }),
         7 => Action::SetDunning {
             customer: CustomerId::from_bytes(r.array()?),
@@ -339,8 +339,8 @@ pub(super) fn take(r: &mut Reader<'_>) -> Decoded<Action> {
             status: r.option(take_status)?,
             limits: r.list(take_limit)?,
             primary: r.flag()?,
-            external_id: take_patch(r)?,
-            metadata: take_patch(r)?,
+            external_id: r.option(|r| r.option(Reader::findable))?,
+            metadata: r.option(|r| r.option(Reader::text))?,
         }),
         10 => Action::RegisterAsset {
             name: take_asset(r)?,
@@ -349,6 +349,18 @@ pub(super) fn take(r: &mut Reader<'_>) -> Decoded<Action> {
         },
         11 => Action::PutRates(r.list(take_rate)?),
         tag => take_money(r, tag)?,
+    })
+}
+
+fn take_api_key(r: &mut Reader<'_>) -> Decoded<NewApiKey> {
+    let (id, secret_hash) = (ApiKeyId::from_bytes(r.array()?), r.array()?);
+    Ok(NewApiKey {
+        id,
+        secret_hash,
+        client: r.option(|r| Ok(ClientId::from_bytes(r.array()?)))?,
+        label: r.text()?,
+        scopes: Scopes(r.uint()?),
+        expires_at: r.option(|r| r.int().map(Micros))?,
     })
 }
 
@@ -398,13 +410,9 @@ fn take_id(r: &mut Reader<'_>) -> Decoded<TransactionId> {
 
 fn take_notes(r: &mut Reader<'_>) -> Decoded<Notes> {
     Ok(Notes {
-        external_id: r.option(Reader::text)?,
+        external_id: r.option(Reader::findable)?,
         metadata: r.option(Reader::text)?,
     })
-}
-
-fn take_patch(r: &mut Reader<'_>) -> Decoded<Patch<Box<str>>> {
-    r.option(|r| r.option(Reader::text))
 }
 
 fn take_asset(r: &mut Reader<'_>) -> Decoded<AssetName> {
@@ -469,7 +477,7 @@ fn take_rate(r: &mut Reader<'_>) -> Decoded<Rate> {
             scale: r.byte()?,
         },
         as_of: Micros(r.int()?),
-        source: r.text()?,
+        source: r.word()?,
     })
 }
 
@@ -477,8 +485,13 @@ fn take_transaction(r: &mut Reader<'_>) -> Decoded<Transaction> {
     let flags = r.byte()?;
     let is = |bit: u8| flags >> bit & 1 == 1;
     let id = take_id(r)?;
-    let mut text = |there: bool| if there { r.text().map(Some) } else { Ok(None) };
-    let (reference, external_id, metadata) = (text(is(1))?, text(is(2))?, text(is(3))?);
+    let party = match is(1) || is(2) || is(3) {
+        true => r.option(|r| Ok(Subject(u128::from_be_bytes(r.array()?))))?,
+        false => None,
+    };
+    let reference = is(1).then(|| r.findable()).transpose()?;
+    let external_id = is(2).then(|| r.findable()).transpose()?;
+    let metadata = is(3).then(|| r.text()).transpose()?;
     let mut time = |there: bool| {
         if there {
             r.int().map(|at| Some(Micros(at)))
@@ -500,6 +513,7 @@ fn take_transaction(r: &mut Reader<'_>) -> Decoded<Transaction> {
     Ok(Transaction {
         id,
         postings,
+        party,
         reference,
         notes,
         effective_at,

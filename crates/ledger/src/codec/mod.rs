@@ -3,7 +3,8 @@
 //! ```text
 //! body length   u32, little-endian
 //! body          rules, book, position, base, recorded time, client, key, fingerprint, action, outcome
-//! text          the free texts (names, labels, references, foreign ids, metadata), in the order of the body
+//! text          the texts about people (names, labels, references, foreign ids, metadata), as they were sealed, in the
+//!               order of the body
 //! ```
 //!
 //! Integers are minimal-length; accounts and assets that moved are their numbers in the book. Nothing stands twice: the
@@ -19,9 +20,10 @@ use crate::command::{Action, Fingerprint, Key, first_half};
 use crate::id::{AccountId, AccountNo, BookNo, ClientId, Position, TransactionId};
 use crate::record::{RULES, Record};
 use crate::state::State;
+use crate::text::Form;
 use crate::time::Micros;
 
-use action::Form;
+use action::Shape;
 pub use wire::DecodeError;
 use wire::{Decoded, Reader, Writer};
 
@@ -65,7 +67,7 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) {
     action::put(
         &mut w,
         &record.action,
-        Form::Record {
+        Shape::Record {
             booked: record.outcome.is_ok(),
         },
     );
@@ -150,23 +152,24 @@ pub fn encoded_len(action: &Action) -> usize {
         body: &mut body,
         text: Vec::new(),
     };
-    action::put(&mut w, action, Form::Record { booked: false });
+    action::put(&mut w, action, Shape::Record { booked: false });
     w.text.len() + body.len()
 }
 
 /// The hash of what a caller asked: the action without ids and secrets that the server made. `id_given` says whether
-/// the id of a transaction came from the caller.
+/// the id of a transaction came from the caller. It is of the texts as they were before they were sealed, which differ each
+/// time; so it is under `key`, or who has the journal could try names against it.
 #[must_use]
-pub fn fingerprint(action: &Action, id_given: bool) -> Fingerprint {
+pub fn fingerprint<F: Form>(action: &Action<F>, id_given: bool, key: &[u8; 32]) -> Fingerprint {
     let mut body = Vec::with_capacity(256);
     let mut w = Writer {
         body: &mut body,
         text: Vec::new(),
     };
-    action::put(&mut w, action, Form::Request { id_given });
+    action::put(&mut w, action, Shape::Request { id_given });
     let text = w.text;
     body.extend_from_slice(&text);
-    Fingerprint(first_half(blake3::hash(&body)))
+    Fingerprint(first_half(blake3::keyed_hash(key, &body)))
 }
 
 /// The id of what an action makes, where that can be its key.

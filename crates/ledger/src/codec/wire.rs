@@ -1,8 +1,9 @@
 //! The small parts that records are written with: minimal-length integers, bytes, texts.
 
 use crate::amount::Amount;
+use crate::text::{Bytes, Findable, Text};
 
-/// Writes a record's two sections: `body`, and the free texts, which stand apart so that they can be sealed.
+/// Writes a record's two sections: `body`, and the texts about people, which stand apart.
 pub(super) struct Writer<'a> {
     pub(super) body: &'a mut Vec<u8>,
     pub(super) text: Vec<u8>,
@@ -36,16 +37,16 @@ impl Writer<'_> {
         self.body.extend_from_slice(bytes);
     }
 
-    /// A short word that is not free text: an asset's name, a time zone.
+    /// A word that is about nobody: an asset's name, a time zone, the source of a rate.
     pub(super) fn word(&mut self, word: &str) {
         self.uint(word.len() as u128);
         self.bytes(word.as_bytes());
     }
 
-    /// A free text, into the section of its own.
-    pub(super) fn text(&mut self, text: &str) {
-        put_varint(&mut self.text, text.len() as u128);
-        self.text.extend_from_slice(text.as_bytes());
+    /// A text about people, into the section of its own.
+    pub(super) fn text(&mut self, text: &impl Bytes) {
+        put_varint(&mut self.text, text.bytes().len() as u128);
+        self.text.extend_from_slice(text.bytes());
     }
 
     /// Whether there is something, then it.
@@ -131,12 +132,9 @@ pub(super) fn take_varint(from: &mut &[u8]) -> Decoded<u128> {
     Err(DecodeError::Invalid("integer"))
 }
 
-fn take_str(from: &mut &[u8], what: &'static str) -> Decoded<Box<str>> {
+fn take_counted<'a>(from: &mut &'a [u8]) -> Decoded<&'a [u8]> {
     let len = usize::try_from(take_varint(from)?).map_err(|_| DecodeError::Short)?;
-    let bytes = take(from, len)?;
-    std::str::from_utf8(bytes)
-        .map(Into::into)
-        .map_err(|_| DecodeError::Invalid(what))
+    take(from, len)
 }
 
 impl Reader<'_> {
@@ -172,11 +170,16 @@ impl Reader<'_> {
     }
 
     pub(super) fn word(&mut self) -> Decoded<Box<str>> {
-        take_str(&mut self.body, "word")
+        let word = std::str::from_utf8(take_counted(&mut self.body)?);
+        word.map(Into::into).map_err(|_| DecodeError::Invalid("word"))
     }
 
-    pub(super) fn text(&mut self) -> Decoded<Box<str>> {
-        take_str(&mut self.text, "text")
+    pub(super) fn text(&mut self) -> Decoded<Text> {
+        take_counted(&mut self.text).map(Text::new)
+    }
+
+    pub(super) fn findable(&mut self) -> Decoded<Findable> {
+        Findable::from_bytes(take_counted(&mut self.text)?).ok_or(DecodeError::Invalid("text"))
     }
 
     pub(super) fn option<T>(&mut self, get: impl FnOnce(&mut Self) -> Decoded<T>) -> Decoded<Option<T>> {

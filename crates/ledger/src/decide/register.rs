@@ -4,12 +4,14 @@ use super::{OrNeed, Scene, Stop};
 use crate::asset::{AssetName, AssetNo, STABLECOINS};
 use crate::balance::Credit;
 use crate::command::{
-    AccountChange, ClientChange, CreditChange, LimitChange, NewAccount, NewApiKey, NewClient, NewCustomer,
+    AccountChange, ClientChange, CreditChange, CustomerChange, LimitChange, NewAccount, NewApiKey, NewClient,
+    NewCustomer, Patch,
 };
 use crate::id::{AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position};
 use crate::record::{Code, Done, Rejection};
-use crate::register::{Account, AccountStatus, Client, Purpose, Rate};
+use crate::register::{Account, AccountStatus, Client, Customer, Purpose, Rate};
 use crate::state::RowKey;
+use crate::text::Text;
 
 /// The largest rate has 36 digits, 18 of them behind the point.
 const RATE_DIGITS_END: u128 = 10u128.pow(36);
@@ -101,25 +103,49 @@ pub(super) fn create_customer(scene: &Scene<'_>, new: &NewCustomer) -> Result<Do
     Ok(Done::Customer(number))
 }
 
-pub(super) fn see_customer(scene: &Scene<'_>, id: CustomerId) -> Result<Done, Stop> {
-    client_of(scene, id).map(|_| Done::Changed)
-}
-
-fn client_of(scene: &Scene<'_>, id: CustomerId) -> Result<ClientId, Stop> {
+pub(super) fn see_customer<'a>(scene: &Scene<'a>, id: CustomerId) -> Result<&'a Customer, Stop> {
     match scene.book.customers.get(&id).or_need(RowKey::Customer(id))? {
-        Some(customer) if scene.sees(customer.client) => Ok(customer.client),
+        Some(customer) if scene.sees(customer.client) => Ok(customer),
         _ => Err(Code::CustomerNotFound.into()),
     }
+}
+
+/// Nothing is written about who was erased; `text` says whether something would be.
+fn check_erased(customer: &Customer, text: bool) -> Result<(), Stop> {
+    match customer.erased_at {
+        Some(_) if text => Err(Code::CustomerErased.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a change puts a text, rather than keep or clear one.
+const fn puts<T>(patch: &Patch<T>) -> bool {
+    matches!(patch, Some(Some(_)))
+}
+
+pub(super) fn update_customer(scene: &Scene<'_>, change: &CustomerChange) -> Result<Done, Stop> {
+    let text = change.legal_name.is_some() || puts(&change.external_id) || puts(&change.metadata);
+    check_erased(see_customer(scene, change.id)?, text)?;
+    Ok(Done::Changed)
+}
+
+pub(super) fn set_dunning(scene: &Scene<'_>, id: CustomerId, label: Option<&Text>) -> Result<Done, Stop> {
+    check_erased(see_customer(scene, id)?, label.is_some())?;
+    Ok(Done::Changed)
 }
 
 pub(super) fn create_account(scene: &Scene<'_>, new: &NewAccount) -> Result<Done, Stop> {
     refuse_taken(scene.book.slot(new.id).or_need(RowKey::Account(new.id))?)?;
     let client = match new.owner {
         Owner::Client(id) => see_client(scene, id)?.id,
-        Owner::Customer(id) => client_of(scene, id)?,
+        Owner::Customer(id) => see_customer(scene, id)?.client,
     };
     if new.currency.is_none() && new.purpose == Purpose::Card {
         return Err(Code::CurrencyRequired.into());
+    }
+    if let Owner::Customer(id) = new.owner {
+        let text = !new.label.is_empty() || !new.notes.is_empty();
+        check_erased(see_customer(scene, id)?, text)?;
     }
     let assets = new
         .currency
@@ -166,6 +192,9 @@ pub(super) fn update_account(scene: &Scene<'_>, change: &AccountChange) -> Resul
     if change.status == Some(AccountStatus::Closed) && !is_empty(scene, account)? {
         return Err(at(Code::AccountNotEmpty));
     }
+    if sets_text_of_erased(scene, account, change)? {
+        return Err(at(Code::CustomerErased));
+    }
     check_assets(scene, change.limits.iter().map(|limit| &limit.asset))?;
     for limit in &change.limits {
         let asset = asset_no(scene, &limit.asset)?;
@@ -191,6 +220,17 @@ pub(super) fn update_account(scene: &Scene<'_>, change: &AccountChange) -> Resul
         primary.or_need(RowKey::Primary(account.owner, account.purpose))?;
     }
     Ok(Done::Changed)
+}
+
+/// Whether an account gets a text that nobody may have any more: its texts are its owner's.
+fn sets_text_of_erased(scene: &Scene<'_>, account: &Account, change: &AccountChange) -> Result<bool, Stop> {
+    let label = change.label.as_ref().is_some_and(|label| !label.is_empty());
+    match account.owner {
+        Owner::Customer(id) if label || puts(&change.external_id) || puts(&change.metadata) => {
+            Ok(see_customer(scene, id)?.erased_at.is_some())
+        }
+        _ => Ok(false),
+    }
 }
 
 fn is_empty(scene: &Scene<'_>, account: &Account) -> Result<bool, Stop> {

@@ -2,9 +2,10 @@
 
 use ledger::{
     AccountChange, AccountId, AccountStatus, Action, Amount, ApiKeyId, AssetKind, AssetName, BookNo, Capture,
-    ClientChange, ClientId, Command, CreditChange, CustomerChange, CustomerId, Decimal, Fingerprint,
-    HoldTerms, Key, LimitChange, Micros, NewAccount, NewApiKey, NewClient, NewCustomer, Notes, Owner, Parts,
-    Posting, Postings, Purpose, Rate, Release, Reverse, Scopes, Transaction, TransactionId,
+    ClientChange, ClientId, Command, CreditChange, CustomerChange, CustomerId, Decimal, Findable,
+    Fingerprint, HoldTerms, Key, LimitChange, Lookup, Micros, NewAccount, NewApiKey, NewClient, NewCustomer,
+    Notes, Owner, Parts, Posting, Postings, Purpose, Rate, Release, Reverse, Scopes, Text, Transaction,
+    TransactionId,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -102,6 +103,7 @@ fn transaction() -> impl Strategy<Value = Transaction> {
         .prop_map(|(id, postings, hold, force)| Transaction {
             id,
             postings: Postings::from_vec(postings),
+            party: None,
             reference: None,
             notes: Notes::default(),
             effective_at: None,
@@ -142,7 +144,7 @@ fn new_account() -> impl Strategy<Value = Action> {
                 id,
                 owner,
                 purpose,
-                label: "".into(),
+                label: Text::new(*b""),
                 currency,
                 primary,
                 limits,
@@ -180,7 +182,7 @@ fn party_action() -> impl Strategy<Value = Action> {
             Action::CreateClient(NewClient {
                 id,
                 parent: Some(parent),
-                legal_name: "A".into(),
+                legal_name: Text::new(*b"A"),
                 time_zone: "UTC".into(),
                 notes: Notes::default(),
             })
@@ -188,9 +190,9 @@ fn party_action() -> impl Strategy<Value = Action> {
         (client_id(), any::<bool>()).prop_map(|(id, clear)| {
             Action::UpdateClient(ClientChange {
                 id,
-                legal_name: Some("B".into()),
+                legal_name: Some(Text::new(*b"B")),
                 time_zone: None,
-                external_id: Some((!clear).then(|| "b".into())),
+                external_id: Some((!clear).then(|| Findable::new(Lookup([1; 16]), b"b"))),
                 metadata: None,
             })
         }),
@@ -198,7 +200,7 @@ fn party_action() -> impl Strategy<Value = Action> {
             Action::CreateApiKey(NewApiKey {
                 id: ApiKeyId(400 + id),
                 client: Some(client),
-                label: "".into(),
+                label: Text::new(*b""),
                 scopes: Scopes::POST,
                 secret_hash: [0; 32],
                 expires_at: None,
@@ -211,7 +213,7 @@ fn party_action() -> impl Strategy<Value = Action> {
             Action::CreateCustomer(NewCustomer {
                 id,
                 client,
-                legal_name: "C".into(),
+                legal_name: Text::new(*b"C"),
                 number,
                 notes: Notes::default(),
             })
@@ -221,9 +223,10 @@ fn party_action() -> impl Strategy<Value = Action> {
                 id,
                 legal_name: None,
                 external_id: None,
-                metadata: Some((!clear).then(|| "{}".into())),
+                metadata: Some((!clear).then(|| Text::new(*b"{}"))),
             })
         }),
+        customer_id().prop_map(|id| Action::EraseCustomer { id }),
         (customer_id(), any::<bool>()).prop_map(|(customer, in_debt_collection)| Action::SetDunning {
             customer,
             label: None,
@@ -369,7 +372,7 @@ fn furnished() -> World {
         Action::CreateClient(NewClient {
             id,
             parent,
-            legal_name: "R".into(),
+            legal_name: Text::new(*b"R"),
             time_zone: "UTC".into(),
             notes: Notes::default(),
         })
@@ -379,7 +382,7 @@ fn furnished() -> World {
             id: AccountId(id),
             owner: Owner::Client(owner),
             purpose,
-            label: "".into(),
+            label: Text::new(*b""),
             currency: None,
             primary: false,
             limits: Vec::new(),

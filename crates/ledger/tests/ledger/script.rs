@@ -28,7 +28,7 @@ use ledger::{
     AccountChange, AccountId, AccountStatus, Action, Amount, ApiKeyId, AssetKind, AssetName, BookNo, Capture,
     ClientChange, ClientId, Command, Credit, CreditChange, CustomerChange, CustomerId, Decimal, Done,
     Fingerprint, HoldTerms, Key, LimitChange, Micros, NewAccount, NewApiKey, NewClient, NewCustomer, Notes,
-    Owner, Parts, Posting, Postings, Purpose, Rate, Record, Rejection, Release, Reverse, Scopes, State,
+    Owner, Parts, Posting, Postings, Purpose, Rate, Record, Rejection, Release, Reverse, Scopes, State, Text,
     Transaction, TransactionId,
 };
 
@@ -378,7 +378,7 @@ impl Script {
         let verb = words.plain.remove(0);
         match verb {
             "init" => (None, Action::Initialise { rlusd_exponent: 6 }),
-            "client" | "customer" | "api-key" | "revoke" | "rename-client" | "rename-customer"
+            "client" | "customer" | "erase" | "api-key" | "revoke" | "rename-client" | "rename-customer"
             | "dunning" => self.party_action(verb, words),
             "account" | "update" => self.account_action(verb, words),
             "asset" => {
@@ -436,7 +436,7 @@ impl Script {
                 Action::CreateClient(NewClient {
                     id: ClientId(id),
                     parent,
-                    legal_name: name.into(),
+                    legal_name: Text::new(name.as_bytes()),
                     time_zone: "UTC".into(),
                     notes: Notes::default(),
                 })
@@ -448,7 +448,7 @@ impl Script {
                 Action::CreateCustomer(NewCustomer {
                     id: CustomerId(id),
                     client,
-                    legal_name: name.into(),
+                    legal_name: Text::new(name.as_bytes()),
                     number: words
                         .option("number")
                         .map(|number| number.parse().expect("a number")),
@@ -458,28 +458,29 @@ impl Script {
             "api-key" => Action::CreateApiKey(NewApiKey {
                 id: ApiKeyId(id),
                 client: words.option("of").map(|client| self.client(client)),
-                label: name.into(),
+                label: Text::new(name.as_bytes()),
                 scopes: Scopes::READ,
                 secret_hash: [7; 32],
                 expires_at: None,
             }),
+            "erase" => Action::EraseCustomer { id: CustomerId(id) },
             "revoke" => Action::RevokeApiKey { id: ApiKeyId(id) },
             "rename-client" => Action::UpdateClient(ClientChange {
                 id: ClientId(id),
-                legal_name: Some(words.plain[0].into()),
+                legal_name: Some(Text::new(words.plain[0].as_bytes())),
                 time_zone: None,
                 external_id: Some(None),
                 metadata: None,
             }),
             "rename-customer" => Action::UpdateCustomer(CustomerChange {
                 id: CustomerId(id),
-                legal_name: Some(words.plain[0].into()),
+                legal_name: Some(Text::new(words.plain[0].as_bytes())),
                 external_id: None,
-                metadata: Some(Some("{}".into())),
+                metadata: Some(Some(Text::new(*b"{}"))),
             }),
             _ => Action::SetDunning {
                 customer: CustomerId(id),
-                label: words.plain.first().map(|label| (*label).into()),
+                label: words.plain.first().map(|label| Text::new(label.as_bytes())),
                 in_debt_collection: false,
             },
         };
@@ -499,7 +500,7 @@ impl Script {
                 id,
                 owner: self.owner(words, "owner").0,
                 purpose: purpose.expect("a purpose"),
-                label: name.into(),
+                label: Text::new(name.as_bytes()),
                 currency: words.option("currency").map(asset),
                 primary,
                 limits: words.limits(),
@@ -513,7 +514,7 @@ impl Script {
         });
         let change = AccountChange {
             id,
-            label: words.option("label").map(Into::into),
+            label: words.option("label").map(|label| Text::new(label.as_bytes())),
             status,
             limits: words.limits(),
             primary,
@@ -545,6 +546,7 @@ impl Script {
         Transaction {
             id,
             postings,
+            party: None,
             reference: None,
             notes: Notes::default(),
             effective_at: None,

@@ -2,7 +2,7 @@
 
 use ledger::{AccountId, ClientId, CustomerId};
 use service::{Caller, Service};
-use store::{AccountFilter, Page};
+use store::Page;
 
 use crate::failure::Failure;
 
@@ -78,11 +78,10 @@ impl Find<'_> {
     }
 
     async fn account(&self, external_id: &str) -> Result<AccountId, Failure> {
-        let filter = AccountFilter {
-            external_id: Some(external_id.to_owned()),
-            ..AccountFilter::default()
-        };
-        let found = self.service.accounts(self.caller, filter, FIRST).await?;
+        let found = self
+            .service
+            .accounts(self.caller, None, Some(external_id.to_owned()), FIRST)
+            .await?;
         let account = found
             .items
             .first()

@@ -3,7 +3,7 @@
 //! Each command has a key of its own, so that what was made before an interruption is answered instead of made twice.
 
 use futures_util::future::try_join_all;
-use ledger::{AccountId, ClientChange, ClientId, CustomerId, Notes, Owner, Purpose};
+use ledger::{AccountId, ClientChange, ClientId, CustomerId, Notes, Owner, Plain, Purpose};
 use service::{
     Caller, ClientView, CreateAccount, CreateClient, CreateCustomer, Idempotency, Problem, Service,
     SetDunning,
@@ -229,7 +229,7 @@ fn account_key(external_id: &str) -> Idempotency {
     key(&format!("account {external_id}"))
 }
 
-fn notes(external_id: &str) -> Notes {
+fn notes(external_id: &str) -> Notes<Plain> {
     Notes {
         external_id: Some(external_id.into()),
         metadata: None,

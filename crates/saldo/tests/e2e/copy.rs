@@ -105,6 +105,42 @@ fn there_and_back_again_the_books_are_the_same() {
     drop(other.sandbox());
 }
 
+/// Copies a store whose server is stopped.
+fn copy(from: &Home, to: &Home) {
+    let copied = run(&["copy", "--from", &from.store(), "--to", &to.store()]);
+    assert!(copied.status.success(), "{}", said(&copied));
+}
+
+#[test]
+fn names_are_copied_with_their_keys_and_erased_with_them() {
+    let (here, there, back) = (Home::in_a_folder(), Home::in_a_database(), Home::in_a_folder());
+    let sandbox = here.sandbox();
+    let path = format!("/api/v1/customers/{}", sandbox.on_card("/conduit/customerId"));
+    let customer = sandbox.native().get(&path, &[]).json(200);
+    sandbox.server.stop();
+    let keys = format!(
+        "select count(*) from saldo.vault where id = '{}'",
+        customer["id"].as_str().expect("an id")
+    );
+    copy(&here, &there);
+    assert_eq!(there.sql(&keys).trim(), "1");
+    copy(&there, &back);
+    let sandbox = back.sandbox();
+    assert_eq!(sandbox.native().get(&path, &[]).json(200), customer);
+    sandbox.server.stop();
+
+    let sandbox = here.sandbox();
+    sandbox
+        .native()
+        .post(&format!("{path}/erase"), &json!({}))
+        .json(200);
+    sandbox.server.stop();
+    copy(&here, &there);
+    assert_eq!(there.sql(&keys).trim(), "0");
+    let erased = there.sandbox().native().get(&path, &[]).json(200);
+    assert_eq!(erased["legalName"], "(erased)");
+}
+
 /// A transaction that was sent, and whether it was acknowledged.
 type Sent = (Value, bool);
 

@@ -198,6 +198,23 @@ impl Home {
         database.try_sql(command).expect("the database does it")
     }
 
+    /// Checks that none of these words is in a file of the store, or in a row of its tables.
+    pub(crate) fn holds_none_of(&self, words: &[&str]) {
+        match &self.database {
+            Some(database) => holds_none(database, words),
+            None => {
+                for file in std::fs::read_dir(self.path().join("store")).expect("the store is there") {
+                    let path = file.expect("a file").path();
+                    let bytes = std::fs::read(&path).expect("it is read");
+                    for word in words {
+                        let found = bytes.windows(word.len()).any(|window| window == word.as_bytes());
+                        assert!(!found, "{word} is in {}", path.display());
+                    }
+                }
+            }
+        }
+    }
+
     /// Starts a sandbox; the store may have one.
     pub(crate) fn sandbox(&self) -> Sandbox {
         Sandbox::on(&self.store(), self.path())
@@ -211,6 +228,25 @@ impl Home {
             "{}",
             said(&verified)
         );
+    }
+}
+
+/// Checks that none of these words is in a row of a table, as text or as bytes.
+fn holds_none(database: &Database, words: &[&str]) {
+    let ask = |sql: &str| database.try_sql(sql).expect("the database answers");
+    let tables = ask("select tablename from pg_tables where schemaname = 'saldo'");
+    assert!(
+        tables.contains("vault") && tables.contains("customers"),
+        "{tables}"
+    );
+    for table in tables.split_whitespace() {
+        for word in words {
+            let bytes: String = word.bytes().map(|byte| format!("{byte:02x}")).collect();
+            let found = ask(&format!(
+                "select count(*) from saldo.{table} t where t::text like '%{word}%' or t::text like '%{bytes}%'"
+            ));
+            assert_eq!(found.trim(), "0", "{word} is in {table}");
+        }
     }
 }
 
@@ -339,6 +375,14 @@ impl Client {
             request = request.header(name, value);
         }
         answer(request.header("Content-Type", "application/json").send(body))
+    }
+
+    pub(crate) fn put(&self, path: &str, body: &str) -> Answer {
+        let mut request = self.agent.put(format!("{}{path}", self.url));
+        for (name, value) in self.all(&[]) {
+            request = request.header(name, value);
+        }
+        answer(request.header("Content-Type", "application/json").send(body)).expect("an answer")
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {

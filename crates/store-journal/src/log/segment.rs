@@ -11,7 +11,7 @@ use super::error::LogError;
 /// The bytes of a segment's header; the first frame begins after it.
 pub const SEGMENT_HEADER: u64 = 64;
 /// The version of the segment header.
-pub const SEGMENT_VERSION: u16 = 1;
+pub const SEGMENT_VERSION: u16 = 2;
 /// Locators are below this.
 pub const ADDRESS_LIMIT: u64 = 1 << 48;
 

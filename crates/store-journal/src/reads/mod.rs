@@ -7,15 +7,15 @@ mod transactions;
 use std::sync::Arc;
 
 use ledger::{
-    Account, AccountId, ApiKeyId, AssetName, Book, BookNo, ClientId, Command, CustomerId, Micros, Position,
-    Record, Slot, TransactionId,
+    Account, AccountId, ApiKeyId, AssetName, Book, BookNo, ClientId, Command, CustomerId, Lookup, Micros,
+    Owner, Position, Purpose, Record, Slot, Subject, TransactionId,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
 use store::gather::Asked;
 use store::{
     AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, AssetBalance, ClientAccounts,
     CustomerAccounts, CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Page, Purposes,
-    Stamped, Store, StoreError, TransactionFilter, TransactionView, Viewer, visible,
+    Stamped, Store, StoreError, TextKey, TransactionFilter, TransactionView, Viewer, visible,
 };
 
 use crate::history::History;
@@ -227,10 +227,10 @@ impl Store for JournalStore {
     fn clients(
         &self,
         viewer: Viewer,
-        external_id: Option<String>,
+        external_id: Option<Lookup>,
         page: Page,
     ) -> Answer<'_, Listed<Arc<ledger::Client>>> {
-        ready(self.view.clients(viewer, external_id.as_deref(), page))
+        ready(self.view.clients(viewer, external_id, page))
     }
 
     fn customer(
@@ -244,10 +244,10 @@ impl Store for JournalStore {
     fn customers(
         &self,
         viewer: Viewer,
-        external_id: Option<String>,
+        external_id: Option<Lookup>,
         page: Page,
     ) -> Answer<'_, Listed<Arc<ledger::Customer>>> {
-        ready(self.view.customers(viewer, external_id.as_deref(), page))
+        ready(self.view.customers(viewer, external_id, page))
     }
 
     fn account(
@@ -261,6 +261,14 @@ impl Store for JournalStore {
         }
         let view = self.view.clone();
         blocking(move || view.account_then(viewer, id, as_of))
+    }
+
+    fn account_owners(
+        &self,
+        book: BookNo,
+        accounts: Vec<AccountId>,
+    ) -> Answer<'_, Vec<Option<(Owner, Purpose)>>> {
+        ready(self.view.account_owners(book, &accounts))
     }
 
     fn accounts(
@@ -351,6 +359,22 @@ impl Store for JournalStore {
 
     fn digest(&self, book: BookNo) -> Answer<'_, (Position, [u8; 32])> {
         ready(self.view.digest(book))
+    }
+
+    fn text_keys(&self, subjects: Vec<Subject>) -> Answer<'_, Vec<Option<TextKey>>> {
+        ready(Ok(self.vault.get(&subjects)))
+    }
+
+    fn keep_text_keys(&self, keys: Vec<(Subject, TextKey)>) -> Answer<'_, Vec<TextKey>> {
+        Box::pin(self.vault.keep(keys))
+    }
+
+    fn forget_text_key(&self, subject: Subject) -> Answer<'_, ()> {
+        Box::pin(self.vault.forget(subject))
+    }
+
+    fn all_text_keys(&self, after: Option<Subject>, limit: usize) -> Answer<'_, Vec<(Subject, TextKey)>> {
+        ready(Ok(self.vault.all(after, limit)))
     }
 
     fn close(&self) -> Answer<'_, ()> {

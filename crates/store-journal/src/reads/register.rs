@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ledger::{
     AccountId, AccountNo, ApiKey, ApiKeyId, Asset, AssetName, BookNo, Client, ClientId, Customer, CustomerId,
-    Decimal, Micros, Notes, Owner, Position, Purpose, RateRow, TransactionId, rate_pairs,
+    Decimal, Findable, Lookup, Micros, Notes, Owner, Position, Purpose, RateRow, TransactionId, rate_pairs,
 };
 use store::{
     AccountBalances, AccountFilter, ApiKeyHolder, AsOf, ClientAccounts, Cursor, CustomerAccounts,
@@ -39,8 +39,8 @@ fn page_of<T>(seen: &Seen<'_>, page: Page, count: usize, row: impl Fn(usize) -> 
     }
 }
 
-fn has_external_id(notes: &Notes, wanted: Option<&str>) -> bool {
-    wanted.is_none_or(|wanted| notes.external_id.as_deref() == Some(wanted))
+fn has_external_id(notes: &Notes, wanted: Option<Lookup>) -> bool {
+    wanted.is_none() || wanted == notes.external_id.as_ref().map(Findable::lookup)
 }
 
 impl View {
@@ -85,7 +85,7 @@ impl View {
     pub(super) fn clients(
         &self,
         viewer: Viewer,
-        external_id: Option<&str>,
+        external_id: Option<Lookup>,
         page: Page,
     ) -> Read<Listed<Arc<Client>>> {
         let published = self.published();
@@ -126,7 +126,7 @@ impl View {
     pub(super) fn customers(
         &self,
         viewer: Viewer,
-        external_id: Option<&str>,
+        external_id: Option<Lookup>,
         page: Page,
     ) -> Read<Listed<Arc<Customer>>> {
         let published = self.published();
@@ -136,6 +136,24 @@ impl View {
             let customer = seen.customer(CustomerRef::Id(list[no]))?;
             has_external_id(&customer.notes, external_id).then(|| Arc::clone(customer))
         }))
+    }
+
+    pub(super) fn account_owners(
+        &self,
+        book: BookNo,
+        accounts: &[AccountId],
+    ) -> Read<Vec<Option<(Owner, Purpose)>>> {
+        let published = self.published();
+        let book = published
+            .tables
+            .state
+            .book(book)
+            .ok_or(StoreError::NoSuchBook(book))?;
+        let owner = |id: &AccountId| {
+            let account = &book.slot(*id).ok().flatten()?.account;
+            Some((account.owner, account.purpose))
+        };
+        Ok(accounts.iter().map(owner).collect())
     }
 
     pub(crate) fn account_now(
@@ -161,7 +179,7 @@ impl View {
             let account = &slot.account;
             let wanted = seen.sees(account.client)
                 && filter.owner.is_none_or(|owner| account.owner == owner)
-                && has_external_id(&account.notes, filter.external_id.as_deref());
+                && has_external_id(&account.notes, filter.external_id);
             wanted.then(|| seen.balances_now(slot))
         };
         let after = page.after.map(|cursor| cursor.position);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::{AccountNo, BookNo, Hold, HoldStatus, Position, Record, TransactionId};
+use ledger::{AccountNo, BookNo, Findable, Hold, HoldStatus, Lookup, Position, Record, TransactionId};
 use store::{
     Cursor, HoldFilter, Listed, Page, Stamped, StoreError, TransactionFilter, TransactionView, Viewer,
 };
@@ -192,22 +192,26 @@ impl View {
 impl View {
     /// The key that repeats in all that is asked for, if there is one.
     fn repeating(&self, book: BookNo, filter: &TransactionFilter) -> Option<u64> {
-        let reference = filter.reference.as_deref();
-        let external_id = filter.external_id.as_deref();
-        reference
-            .map(|text| self.hasher.reference(book, text))
-            .or_else(|| external_id.map(|text| self.hasher.external_id(book, text)))
+        let reference = filter.reference.map(|lookup| self.hasher.reference(book, lookup));
+        let external_id = || {
+            filter
+                .external_id
+                .map(|lookup| self.hasher.external_id(book, lookup))
+        };
+        reference.or_else(external_id)
     }
 }
 
 fn is_wanted(record: &Record, nth: usize, filter: &TransactionFilter, account: Option<AccountNo>) -> bool {
     let asked = record.transaction(nth);
-    let reference = asked.and_then(|t| t.reference.as_deref());
-    let external_id = asked.and_then(|t| t.notes.external_id.as_deref());
-    let fits = |wanted: &Option<String>, has: Option<&str>| wanted.is_none() || wanted.as_deref() == has;
+    let reference = asked.and_then(|t| t.reference.as_ref());
+    let external_id = asked.and_then(|t| t.notes.external_id.as_ref());
+    let fits = |wanted: Option<Lookup>, has: Option<&Findable>| {
+        wanted.is_none() || wanted == has.map(Findable::lookup)
+    };
     let mut moves = record.booked()[nth].moves.iter();
-    fits(&filter.reference, reference)
-        && fits(&filter.external_id, external_id)
+    fits(filter.reference, reference)
+        && fits(filter.external_id, external_id)
         && account.is_none_or(|no| moves.any(|made| made.from.no == no || made.to.no == no))
         && filter.from.is_none_or(|from| record.recorded_at >= from)
         && filter.to.is_none_or(|to| record.recorded_at < to)

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ledger::{
-    AccountId, Action, Amount, AssetName, BookNo, ClientId, Command, Fingerprint, HoldTerms, Key, Micros,
-    NewAccount, NewClient, Notes, Owner, Posting, Purpose, Transaction, TransactionId, fingerprint,
+    AccountId, Action, Amount, AssetName, BookNo, ClientId, Command, Findable, Fingerprint, HoldTerms, Key,
+    Lookup, Micros, NewAccount, NewClient, Notes, Owner, Posting, Purpose, Transaction, TransactionId,
+    fingerprint,
 };
 use store::suite::{Random, now};
 use store_journal::log::LogOptions;
@@ -50,7 +51,7 @@ pub(crate) fn world() -> Vec<Command> {
     let client = NewClient {
         id: ROOT,
         parent: None,
-        legal_name: "Root".into(),
+        legal_name: ledger::Text::new(*b"Root"),
         time_zone: "UTC".into(),
         notes: Notes::default(),
     };
@@ -71,7 +72,7 @@ pub(crate) fn account(n: u64) -> Command {
         id: AccountId(id),
         owner: Owner::Client(ROOT),
         purpose: if n == 0 { Purpose::External } else { Purpose::Main },
-        label: "an account".into(),
+        label: ledger::Text::new(*b"an account"),
         currency: None,
         primary: n.is_multiple_of(7),
         limits: Vec::new(),
@@ -99,9 +100,13 @@ pub(crate) fn post(random: &mut Random, accounts: u64) -> Command {
     let transaction = Transaction {
         id: TransactionId(id),
         postings: [posting].into_iter().collect(),
-        reference: random
-            .percent(30)
-            .then(|| format!("reference {}", random.below(5)).into()),
+        party: None,
+        reference: random.percent(30).then(|| {
+            Findable::new(
+                Lookup([u8::try_from(random.below(5)).expect("small"); 16]),
+                b"sealed",
+            )
+        }),
         notes: Notes::default(),
         effective_at: random
             .percent(20)
@@ -111,7 +116,7 @@ pub(crate) fn post(random: &mut Random, accounts: u64) -> Command {
     };
     let action = Action::Post(transaction);
     Command {
-        fingerprint: fingerprint(&action, true),
+        fingerprint: fingerprint(&action, true, &[7; 32]),
         ..command(BOOK, Some(ROOT), id, action)
     }
 }

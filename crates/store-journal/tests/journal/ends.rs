@@ -32,6 +32,7 @@ fn transaction(id: u128, postings: Vec<Posting>) -> Transaction {
     Transaction {
         id: TransactionId(id),
         postings: postings.into(),
+        party: None,
         reference: None,
         notes: Notes::default(),
         effective_at: None,
@@ -287,6 +288,7 @@ async fn a_snapshot_of_another_history_gives_way() {
     };
     copy(place.path(), backup.path(), "log");
     copy(place.path(), backup.path(), "key");
+    copy(place.path(), backup.path(), "vault");
     // The two go different ways, frame by frame; the copy is given the snapshots of the other.
     for (here, amount) in [(place.path(), 1), (backup.path(), 2)] {
         let store = open(here);

@@ -19,7 +19,7 @@ fn account(id: u128, owner: Owner, purpose: Purpose) -> Command {
         id: AccountId(id),
         owner,
         purpose,
-        label: "an account".into(),
+        label: ledger::Text::new(*b"an account"),
         currency: None,
         primary: false,
         limits: Vec::new(),
@@ -38,6 +38,7 @@ fn post(id: u128, from: u128, to: u128) -> Command {
     let transaction = Transaction {
         id: TransactionId(id),
         postings: [posting].into_iter().collect(),
+        party: None,
         reference: None,
         notes: Notes::default(),
         effective_at: None,
@@ -54,7 +55,7 @@ async fn a_sum_is_exact_whatever_the_sums_on_the_way_are() {
     let customer = NewCustomer {
         id: CUSTOMER,
         client: ROOT,
-        legal_name: "Customer".into(),
+        legal_name: ledger::Text::new(*b"Customer"),
         number: None,
         notes: Notes::default(),
     };

@@ -7,3 +7,4 @@ mod races;
 mod reopening;
 mod stage;
 mod suite;
+mod vault;

@@ -33,7 +33,7 @@ async fn a_book_that_is_made_while_a_snapshot_begins_is_kept() {
     let client = NewClient {
         id: ClientId(2),
         parent: None,
-        legal_name: "Another root".into(),
+        legal_name: ledger::Text::new(*b"Another root"),
         time_zone: "UTC".into(),
         notes: Notes::default(),
     };

@@ -85,7 +85,7 @@ create table saldo.clients (
     book int4 not null,
     no int4 not null,
     id uuid not null,
-    external_id text,
+    external_id uuid,
     row bytea not null,
     primary key (book, no)
 );
@@ -99,7 +99,7 @@ create table saldo.customers (
     id uuid not null,
     client uuid not null,
     number int8 not null,
-    external_id text,
+    external_id uuid,
     row bytea not null,
     primary key (book, no)
 );
@@ -116,7 +116,7 @@ create table saldo.accounts (
     owner uuid not null,
     purpose int2 not null,
     is_primary bool not null,
-    external_id text,
+    external_id uuid,
     row bytea not null,
     primary key (book, no)
 );
@@ -186,6 +186,13 @@ create table saldo.hold_accounts (
 );
 create index hold_accounts_status on saldo.hold_accounts (book, account, status, position, index);
 create index hold_accounts_due on saldo.hold_accounts (book, account, due) where due is not null;
+
+-- The keys that texts about people are sealed under, by client, customer or book. The one table that forgets: the key of who
+-- is erased is deleted. Nothing else of a text about people is in any table but sealed.
+create table saldo.vault (
+    id uuid primary key,
+    key bytea not null
+) with (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0);
 
 -- What is no part of the books: the key that signs tokens.
 create table saldo.secrets (

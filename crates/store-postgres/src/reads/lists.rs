@@ -1,9 +1,9 @@
 //! Clients, customers, keys, assets: by id, and in lists in order of creation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use ledger::{ApiKey, Asset, BookNo, Client, ClientId, Customer, Owner};
+use ledger::{Account, AccountId, ApiKey, Asset, BookNo, Client, ClientId, Customer, Lookup, Owner, Purpose};
 use store::{Cursor, CustomerRef, Listed, Page, Stamped, Viewer};
 use tokio::try_join;
 use tokio_postgres::Row;
@@ -118,7 +118,7 @@ impl Reader {
     pub(super) async fn clients(
         &self,
         viewer: Viewer,
-        external_id: Option<String>,
+        external_id: Option<Lookup>,
         page: Page,
     ) -> Read<Listed<Arc<Client>>> {
         let seen = self.seen(viewer).await?;
@@ -126,14 +126,14 @@ impl Reader {
             // All root clients, in the order of their books.
             Query::new("select h.book, c.row from saldo.heads h join saldo.clients c on c.book = h.book and c.no = 0")
                 .with(" where h.book > ?", behind(page))
-                .with_some(" and c.external_id = ?", external_id)
+                .with_some(" and c.external_id = ?", external_id.map(rows::lookup))
                 .with(" order by h.book limit ?", one_more(page))
         } else {
             Query::new("select no, row from saldo.clients")
                 .with(" where book = ?", seen.book())
                 .with(" and no > ?", behind(page))
                 .with_some(" and id = ?", seen.only().map(|client| rows::id(client.0)))
-                .with_some(" and external_id = ?", external_id)
+                .with_some(" and external_id = ?", external_id.map(rows::lookup))
                 .with(" order by no limit ?", one_more(page))
         };
         let found = query.ask(self).await?;
@@ -159,7 +159,7 @@ impl Reader {
     pub(super) async fn customers(
         &self,
         viewer: Viewer,
-        external_id: Option<String>,
+        external_id: Option<Lookup>,
         page: Page,
     ) -> Read<Listed<Arc<Customer>>> {
         let seen = self.seen(viewer).await?;
@@ -167,11 +167,29 @@ impl Reader {
             .with(" where book = ?", seen.book())
             .with(" and no > ?", behind(page))
             .with_some(" and client = ?", seen.only().map(|client| rows::id(client.0)))
-            .with_some(" and external_id = ?", external_id)
+            .with_some(" and external_id = ?", external_id.map(rows::lookup))
             .with(" order by no limit ?", one_more(page))
             .ask(self)
             .await?;
         list(&seen, page, &found, |row| shared(row.get(1)))
+    }
+
+    pub(super) async fn account_owners(
+        &self,
+        book: BookNo,
+        accounts: &[AccountId],
+    ) -> Read<Vec<Option<(Owner, Purpose)>>> {
+        let no = rows::book(book);
+        let ids: Vec<_> = accounts.iter().map(|id| rows::id(id.0)).collect();
+        let sql = "select row from saldo.accounts where book = $1 and id = any($2)";
+        let viewer = Viewer { book, client: None };
+        let (_, found) = try_join!(self.seen(viewer), ask!(self.tx, sql, no, ids))?;
+        let mut owners = HashMap::new();
+        for row in &found {
+            let account: Account = unpack(row.get(0))?;
+            owners.insert(account.id, (account.owner, account.purpose));
+        }
+        Ok(accounts.iter().map(|id| owners.get(id).copied()).collect())
     }
 
     /// The assets of the viewer's book, and those of the operator's that have no namesake there.

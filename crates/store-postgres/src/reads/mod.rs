@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use ledger::{
     AccountId, AccountNo, ApiKey, ApiKeyId, AssetName, BookNo, Client, ClientId, Command, Customer,
-    CustomerId, Micros, Position, Record, TransactionId,
+    CustomerId, Lookup, Micros, Owner, Position, Record, Subject, TransactionId,
 };
 use store::{
     AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, ClientAccounts, CustomerAccounts,
     CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcomes, Page, Purposes, Stamped, Store,
-    StoreError, TransactionFilter, TransactionView, Viewer, visible,
+    StoreError, TextKey, TransactionFilter, TransactionView, Viewer, visible,
 };
 
 use crate::error::{Failure, corrupt};
@@ -116,7 +116,7 @@ impl PostgresStore {
     where
         F: Future<Output = Read<T>> + Send + 'a,
     {
-        Box::pin(self.desk.read(purpose, move |tx| work(Reader { tx })))
+        Box::pin(self.desk.attempt(purpose, move |tx| work(Reader { tx })))
     }
 
     pub(crate) async fn position_of(&self, book: BookNo) -> Result<Position, StoreError> {
@@ -170,13 +170,10 @@ impl Store for PostgresStore {
     fn clients(
         &self,
         viewer: Viewer,
-        external_id: Option<String>,
+        external_id: Option<Lookup>,
         page: Page,
     ) -> Answer<'_, Listed<Arc<Client>>> {
-        self.reading(move |reader| {
-            let external_id = external_id.clone();
-            async move { reader.clients(viewer, external_id, page).await }
-        })
+        self.reading(move |reader| async move { reader.clients(viewer, external_id, page).await })
     }
 
     fn customer(&self, viewer: Viewer, customer: CustomerRef) -> Answer<'_, Option<Stamped<Arc<Customer>>>> {
@@ -186,13 +183,10 @@ impl Store for PostgresStore {
     fn customers(
         &self,
         viewer: Viewer,
-        external_id: Option<String>,
+        external_id: Option<Lookup>,
         page: Page,
     ) -> Answer<'_, Listed<Arc<Customer>>> {
-        self.reading(move |reader| {
-            let external_id = external_id.clone();
-            async move { reader.customers(viewer, external_id, page).await }
-        })
+        self.reading(move |reader| async move { reader.customers(viewer, external_id, page).await })
     }
 
     fn account(
@@ -202,6 +196,17 @@ impl Store for PostgresStore {
         as_of: AsOf,
     ) -> Answer<'_, Option<Stamped<AccountBalances>>> {
         self.reading(move |reader| async move { reader.account(viewer, id, as_of).await })
+    }
+
+    fn account_owners(
+        &self,
+        book: BookNo,
+        accounts: Vec<AccountId>,
+    ) -> Answer<'_, Vec<Option<(Owner, ledger::Purpose)>>> {
+        self.reading(move |reader| {
+            let accounts = accounts.clone();
+            async move { reader.account_owners(book, &accounts).await }
+        })
     }
 
     fn accounts(
@@ -320,6 +325,22 @@ impl Store for PostgresStore {
                 digest.map_err(|_| corrupt("a digest has not 32 bytes"))?,
             ))
         })
+    }
+
+    fn text_keys(&self, subjects: Vec<Subject>) -> Answer<'_, Vec<Option<TextKey>>> {
+        Box::pin(self.find_text_keys(subjects))
+    }
+
+    fn keep_text_keys(&self, keys: Vec<(Subject, TextKey)>) -> Answer<'_, Vec<TextKey>> {
+        Box::pin(self.keep_keys(keys))
+    }
+
+    fn forget_text_key(&self, subject: Subject) -> Answer<'_, ()> {
+        Box::pin(self.forget_key(subject))
+    }
+
+    fn all_text_keys(&self, after: Option<Subject>, limit: usize) -> Answer<'_, Vec<(Subject, TextKey)>> {
+        Box::pin(self.list_text_keys(after, limit))
     }
 
     fn close(&self) -> Answer<'_, ()> {

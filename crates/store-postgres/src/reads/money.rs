@@ -125,7 +125,7 @@ impl Reader {
             .with(" and no > ?", behind(page))
             .with_some(" and client = ?", seen.only().map(|client| rows::id(client.0)))
             .with_some(" and owner = ?", owner_id(filter.owner))
-            .with_some(" and external_id = ?", filter.external_id)
+            .with_some(" and external_id = ?", filter.external_id.map(rows::lookup))
             .with(" order by no limit ?", one_more(page))
             .ask(self)
             .await?;

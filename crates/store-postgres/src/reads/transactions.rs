@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ledger::{AccountNo, Hold, Record, TransactionId};
+use ledger::{AccountNo, Findable, Hold, Lookup, Record, TransactionId};
 use store::{Cursor, HoldFilter, Listed, Page, Stamped, TransactionFilter, TransactionView, Viewer};
 use tokio::try_join;
 use tokio_postgres::Row;
@@ -154,8 +154,8 @@ impl Reader {
         (first, last): (i64, i64),
         limit: i64,
     ) -> Read<Vec<Row>> {
-        let reference = filter.reference.as_deref().map(Mention::Reference);
-        let mention = reference.or(filter.external_id.as_deref().map(Mention::ExternalId));
+        let reference = filter.reference.map(Mention::Reference);
+        let mention = reference.or(filter.external_id.map(Mention::ExternalId));
         let query = match (mention, account) {
             (Some(mention), _) => Query::new("select c.position, c.record from saldo.mentions m")
                 .then(" join saldo.commands c on c.book = m.book and c.position = m.position")
@@ -259,16 +259,13 @@ fn accounts_of(record: &Record, nth: usize) -> BTreeSet<AccountNo> {
 /// Whether the `nth` transaction of a record is asked for, times aside.
 fn is_wanted(record: &Record, nth: usize, filter: &TransactionFilter, account: Option<AccountNo>) -> bool {
     let asked = record.transaction(nth);
-    let reference = asked.and_then(|asked| asked.reference.as_deref());
-    let external_id = asked.and_then(|asked| asked.notes.external_id.as_deref());
-    filter
-        .reference
-        .as_deref()
-        .is_none_or(|wanted| reference == Some(wanted))
-        && filter
-            .external_id
-            .as_deref()
-            .is_none_or(|wanted| external_id == Some(wanted))
+    let reference = asked.and_then(|asked| asked.reference.as_ref());
+    let external_id = asked.and_then(|asked| asked.notes.external_id.as_ref());
+    let fits = |wanted: Option<Lookup>, has: Option<&Findable>| {
+        wanted.is_none() || wanted == has.map(Findable::lookup)
+    };
+    fits(filter.reference, reference)
+        && fits(filter.external_id, external_id)
         && account.is_none_or(|no| accounts_of(record, nth).contains(&no))
 }
 

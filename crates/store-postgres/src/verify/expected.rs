@@ -103,16 +103,12 @@ pub(super) fn hold_row(hold: &Hold) -> (i16, Option<i64>, Vec<u8>) {
     (rows::status(hold.status), due, pack(hold))
 }
 
-fn text(text: Option<&str>) -> Option<String> {
-    text.map(str::to_owned)
-}
-
 pub(super) fn clients(book: &Book) -> Vec<ClientRow> {
     let clients = book.client_list.iter().filter_map(|id| book.clients.peek(id));
     let row = |client: &std::sync::Arc<ledger::Client>| ClientRow {
         no: rows::number(client.no),
         id: rows::id(client.id.0),
-        external_id: text(client.notes.external_id.as_deref()),
+        external_id: rows::external_id(&client.notes),
         row: pack(&**client),
     };
     clients.map(row).collect()
@@ -125,7 +121,7 @@ pub(super) fn customers(book: &Book) -> Vec<CustomerRow> {
         id: rows::id(customer.id.0),
         client: rows::id(customer.client.0),
         number: customer.number,
-        external_id: text(customer.notes.external_id.as_deref()),
+        external_id: rows::external_id(&customer.notes),
         row: pack(&**customer),
     };
     customers.map(row).collect()
@@ -141,7 +137,7 @@ pub(super) fn accounts(book: &Book) -> Vec<AccountRow> {
             owner: rows::owner(account.owner),
             purpose: account.purpose as i16,
             is_primary: account.primary,
-            external_id: text(account.notes.external_id.as_deref()),
+            external_id: rows::external_id(&account.notes),
             row: pack(account),
         }
     };

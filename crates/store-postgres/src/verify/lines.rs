@@ -75,11 +75,11 @@ lines! {
         with (base: String, quote: String, as_of: i64, recorded_at: i64, row: Vec<u8>);
     Placed in "holds" by (position: i64, index: i32) with (id: Uuid);
     PlacedOn in "hold_accounts" by (position: i64, index: i32, account: i32) with (id: Uuid);
-    ClientRow in "clients" by (no: i32) with (id: Uuid, external_id: Option<String>, row: Vec<u8>);
+    ClientRow in "clients" by (no: i32) with (id: Uuid, external_id: Option<Uuid>, row: Vec<u8>);
     CustomerRow in "customers" by (no: i32)
-        with (id: Uuid, client: Uuid, number: i64, external_id: Option<String>, row: Vec<u8>);
+        with (id: Uuid, client: Uuid, number: i64, external_id: Option<Uuid>, row: Vec<u8>);
     AccountRow in "accounts" by (no: i32)
-        with (id: Uuid, client: Uuid, owner: Uuid, purpose: i16, is_primary: bool, external_id: Option<String>, row: Vec<u8>);
+        with (id: Uuid, client: Uuid, owner: Uuid, purpose: i16, is_primary: bool, external_id: Option<Uuid>, row: Vec<u8>);
     ApiKeyRow in "api_keys" by (no: i32) with (id: Uuid, client: Option<Uuid>, row: Vec<u8>);
     AssetRow in "assets" by (no: i32) with (name: String, row: Vec<u8>);
     BalanceRow in "balances" by (account: i32, asset: i32)

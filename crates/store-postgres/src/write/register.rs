@@ -36,10 +36,6 @@ pub(super) fn add_register(writes: &mut Writes<'_>, no: i32, touched: &Touched, 
     }
 }
 
-fn text(text: Option<&str>) -> Option<String> {
-    text.map(str::to_owned)
-}
-
 fn add_client(writes: &mut Writes<'_>, no: i32, client: &Client) {
     add!(
         writes,
@@ -48,7 +44,7 @@ fn add_client(writes: &mut Writes<'_>, no: i32, client: &Client) {
         no,
         rows::number(client.no),
         rows::id(client.id.0),
-        text(client.notes.external_id.as_deref()),
+        rows::external_id(&client.notes),
         pack(client),
     );
 }
@@ -64,7 +60,7 @@ fn add_customer(writes: &mut Writes<'_>, no: i32, customer: &Customer) {
         rows::id(customer.id.0),
         rows::id(customer.client.0),
         customer.number,
-        text(customer.notes.external_id.as_deref()),
+        rows::external_id(&customer.notes),
         pack(customer),
     );
 }
@@ -97,7 +93,7 @@ fn add_account(writes: &mut Writes<'_>, no: i32, account: &Account) {
         rows::owner(account.owner),
         account.purpose as i16,
         account.primary,
-        text(account.notes.external_id.as_deref()),
+        rows::external_id(&account.notes),
         pack(account),
     );
 }

@@ -35,7 +35,7 @@ pub(crate) fn command(book: BookNo, client: Option<ClientId>, id: u128, action: 
         book,
         client,
         key: Key::Id(id),
-        fingerprint: ledger::fingerprint(&action, true),
+        fingerprint: ledger::fingerprint(&action, true, &[7; 32]),
         stamp: now(),
         action,
     }
@@ -60,7 +60,7 @@ fn account(id: AccountId, purpose: Purpose) -> Action {
         id,
         owner: Owner::Client(ROOT),
         purpose,
-        label: "".into(),
+        label: ledger::Text::new(*b""),
         currency: None,
         primary: false,
         limits: Vec::new(),
@@ -83,7 +83,7 @@ pub(crate) async fn found(store: &PostgresStore) -> BookNo {
     let client = Action::CreateClient(NewClient {
         id: ROOT,
         parent: None,
-        legal_name: "Client".into(),
+        legal_name: ledger::Text::new(*b"Client"),
         time_zone: "UTC".into(),
         notes: Notes::default(),
     });
@@ -107,6 +107,7 @@ pub(crate) fn post(book: BookNo, id: u128) -> Command {
     let action = Action::Post(Transaction {
         id: TransactionId(id),
         postings: [posting].into_iter().collect(),
+        party: None,
         reference: None,
         notes: Notes::default(),
         effective_at: None,

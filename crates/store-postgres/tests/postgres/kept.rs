@@ -28,6 +28,7 @@ fn transfer(book: BookNo, id: u128, (from, to): (AccountId, AccountId), amount: 
     let action = Action::Post(Transaction {
         id: TransactionId(id),
         postings: [posting].into_iter().collect(),
+        party: None,
         reference: None,
         notes: Notes::default(),
         effective_at: None,
@@ -122,7 +123,7 @@ fn keys_that_are_looked_up_together_are_told_apart_and_are_of_now() {
             let key = NewApiKey {
                 id: ApiKeyId(id),
                 client: Some(ROOT),
-                label: "".into(),
+                label: ledger::Text::default(),
                 scopes: Scopes::default(),
                 secret_hash: [0; 32],
                 expires_at: None,

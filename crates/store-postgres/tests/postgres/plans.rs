@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use ledger::{
-    AccountId, Action, BookNo, ClientId, Command, CustomerId, HoldStatus, Micros, Owner, Position, Purpose,
-    TransactionId,
+    AccountId, Action, BookNo, ClientId, Command, CustomerId, HoldStatus, Lookup, Micros, Owner, Position,
+    Purpose, Subject, TransactionId,
 };
 use store::suite::{env, stream};
-use store::{AccountFilter, AsOf, CustomerRef, HoldFilter, Page, Purposes, Store, TransactionFilter, Viewer};
+use store::{
+    AccountFilter, AsOf, CustomerRef, HoldFilter, Page, Purposes, Store, TextKey, TransactionFilter, Viewer,
+};
 use store_postgres::{PostgresStore, Url};
 use test_postgres::{Cluster, Database};
 
@@ -39,6 +41,9 @@ const LARGE: [&str; 9] = [
 /// No statement touches more pages of 8 KiB, however large the tables: it looks up what some commands need, or a page of a list.
 const PAGES: u64 = 600;
 
+/// The MD5 of "ext77": what one customer and one account of those below are found by.
+const EXT77: Lookup = Lookup(0x203b76861083d89db9b62ba528c49f2b_u128.to_be_bytes());
+
 /// Rows in the shape of real ones, :n commands with two entries each, for an account in fifty; then the head is moved.
 const FILL: &str = "
     create temporary table h as select position, recorded_at, accounts - 1 accounts,
@@ -48,9 +53,9 @@ const FILL: &str = "
         md5('t' || i)::uuid, record from h, generate_series(1, :n) i;
     insert into saldo.mentions select 1, md5('m' || i / 3)::uuid, position + i * 4 from h, generate_series(1, :n / 4) i;
     insert into saldo.accounts select 1, accounts + i, md5('a' || i)::uuid, md5('c' || i % 50)::uuid, md5('o' || i / 2)::uuid,
-        0, true, 'ext' || i, (select row from saldo.accounts where book = 1 limit 1) from h, generate_series(1, :n / 50) i;
+        0, true, md5('ext' || i)::uuid, (select row from saldo.accounts where book = 1 limit 1) from h, generate_series(1, :n / 50) i;
     insert into saldo.customers select 1, customers + i, md5('o' || i)::uuid, md5('c' || i % 50)::uuid, -1000000 - i,
-        'ext' || i, (select row from saldo.customers where book = 1 limit 1) from h, generate_series(1, :n / 100) i;
+        md5('ext' || i)::uuid, (select row from saldo.customers where book = 1 limit 1) from h, generate_series(1, :n / 100) i;
     insert into saldo.clients select 1, clients + i, md5('c' || i)::uuid, null,
         (select row from saldo.clients where book = 1 limit 1) from h, generate_series(1, 50) i;
     insert into saldo.balances select 1, accounts + i, asset, position + i, recorded_at + i, 1000, 0, 1000, 0,
@@ -65,6 +70,7 @@ const FILL: &str = "
     insert into saldo.hold_accounts select 1, accounts + (i + s * 7) % (:n / 50) + 1, position + i * 20, 0, md5('t' || i * 20)::uuid,
         case when i % 100 = 0 then 0 else 1 + i % 3 end, case when i % 200 = 0 then recorded_at + i end
         from h, generate_series(1, :n / 20) i, generate_series(0, 1) s;
+    insert into saldo.vault select md5('o' || i)::uuid, decode(repeat('05', 32), 'hex') from generate_series(1, :n / 50) i;
     update saldo.heads set position = position + :n, recorded_at = recorded_at + :n * 10, accounts = accounts + :n / 50,
         customers = customers + :n / 100, clients = clients + 50 where book = 1;
     analyze";
@@ -143,21 +149,38 @@ async fn read(store: &PostgresStore, known: &Known, middle: Micros) {
         client: None,
     };
     read_register(store, operator, known).await;
+    read_vault(store, known).await;
 }
 
 const fn page(limit: usize) -> Page {
     Page { limit, after: None }
 }
 
+async fn read_vault(store: &PostgresStore, known: &Known) {
+    let some: Vec<_> = known.customers.iter().take(3).map(|id| Subject(id.0)).collect();
+    let keys = some.iter().map(|subject| (*subject, TextKey([5; 32])));
+    store.keep_text_keys(keys.collect()).await.expect("they are kept");
+    store.text_keys(some.clone()).await.expect("they are read");
+    store.all_text_keys(None, 20).await.expect("they are read");
+    store
+        .all_text_keys(some.first().copied(), 20)
+        .await
+        .expect("they are read");
+    let accounts = known.accounts.iter().take(3).copied();
+    store
+        .account_owners(BOOK, accounts.collect())
+        .await
+        .expect("they are read");
+}
+
 async fn read_register(store: &PostgresStore, viewer: Viewer, known: &Known) {
-    let external = || Some("ext77".to_owned());
     store.api_keys(viewer, page(20)).await.expect("they are read");
     store.assets(viewer).await.expect("they are read");
     store.rates(viewer, page(20)).await.expect("they are read");
     store.client_accounts(viewer).await.expect("they are read");
-    for external_id in [None, external()] {
+    for external_id in [None, Some(EXT77)] {
         store
-            .clients(viewer, external_id.clone(), page(20))
+            .clients(viewer, external_id, page(20))
             .await
             .expect("they are read");
         store
@@ -203,7 +226,7 @@ async fn read_accounts(store: &PostgresStore, viewer: Viewer, known: &Known, mid
     }
     let customer = known.customers.first().copied();
     let owner = customer.map(Owner::Customer);
-    for (owner, external_id) in [(None, None), (owner, None), (None, Some("ext77".to_owned()))] {
+    for (owner, external_id) in [(None, None), (owner, None), (None, Some(EXT77))] {
         let filter = AccountFilter { owner, external_id };
         store
             .accounts(viewer, filter, page(20))
@@ -247,16 +270,16 @@ async fn read_history(store: &PostgresStore, viewer: Viewer, known: &Known, midd
     for id in known.transactions.iter().step_by(40) {
         store.transaction(viewer, *id).await.expect("it is read");
     }
-    let filter = |reference: Option<&str>, external_id: Option<&str>, account, from| TransactionFilter {
-        reference: reference.map(str::to_owned),
-        external_id: external_id.map(str::to_owned),
+    let filter = |reference: Option<u8>, external_id: Option<u8>, account, from| TransactionFilter {
+        reference: reference.map(|byte| Lookup([byte; 16])),
+        external_id: external_id.map(|byte| Lookup([byte; 16])),
         account,
         from,
         to: None,
     };
     let mut filters = vec![
-        filter(Some("r1"), None, None, None),
-        filter(None, Some("x1"), None, None),
+        filter(Some(1), None, None, None),
+        filter(None, Some(1), None, None),
     ];
     if viewer.client.is_none() {
         // A page of what a part of the book did is as far away as the others did since.

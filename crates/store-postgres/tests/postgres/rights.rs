@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ledger::BookNo;
+use ledger::{BookNo, Subject};
 use store::suite::{env, stream};
-use store::{Store, StoreError};
+use store::{Store, StoreError, TextKey};
 use store_postgres::{OpenError, PostgresStore, Url, check, create};
 use test_postgres::Cluster;
 
@@ -51,6 +51,10 @@ fn a_server_may_add_to_the_books_and_nothing_else() {
         }
         assert!(recorded > 100, "{recorded} of 400 were taken");
         store.position(BookNo::OPERATOR).await.expect("it is read");
+        let (subject, key) = (Subject(1 << 99), TextKey([3; 32]));
+        assert_eq!(store.keep_text_keys(vec![(subject, key)]).await, Ok(vec![key]));
+        assert_eq!(store.forget_text_key(subject).await, Ok(()));
+        assert_eq!(store.text_keys(vec![subject]).await, Ok(vec![None]));
         store.close().await.expect("it closes");
 
         for forbidden in [
@@ -59,6 +63,7 @@ fn a_server_may_add_to_the_books_and_nothing_else() {
             "delete from saldo.balances",
             "truncate saldo.entries",
             "update saldo.secrets set value = ''",
+            "update saldo.vault set key = ''",
             "insert into saldo.migrations values (99, 'nothing')",
             "create table saldo.mine (id int4)",
         ] {

@@ -27,7 +27,7 @@ async fn open(database: &Database) -> PostgresStore {
 async fn busy_store() -> Database {
     let database = Cluster::shared().database(make_store).await;
     let store = open(&database).await;
-    for batch in stream(3, 2_000) {
+    for batch in stream(3, 3_000) {
         store.submit(batch).await;
     }
     store.close().await.expect("it closes");
@@ -162,7 +162,7 @@ fn altered() -> Vec<Change> {
             set("hold_accounts", "status = 3 - status"),
             &["hold_accounts", "account"],
         ),
-        change(set("clients", "external_id = 'another'"), &["clients", "no"]),
+        change(set("clients", "external_id = gen_random_uuid()"), &["clients", "no"]),
         change(
             set("customers", "number = number + 1000000"),
             &["customers", "no"],

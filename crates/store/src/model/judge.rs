@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ledger::{
     AccountChange, AccountId, AccountNo, AccountStatus, Action, AssetName, BookNo, Client, ClientId, Code,
     Command, Credit, CreditChange, Customer, CustomerId, Decimal, Done, LimitChange, Micros, NewAccount,
-    NewClient, NewCustomer, Owner, Position, Purpose, RULES, Rate, Record, Rejection, TransactionId,
+    NewClient, NewCustomer, Notes, Owner, Position, Purpose, RULES, Rate, Record, Rejection, TransactionId,
 };
 
 use super::book::{Book, World, add_up};
@@ -145,8 +145,16 @@ fn judge(case: &Case<'_>, command: &Command) -> Result<Done, No> {
                 .ok_or(Code::KeyNotFound.into())
         }
         Action::CreateCustomer(new) => create_customer(case, new),
-        Action::UpdateCustomer(change) => customer(case, change.id).map(|_| Done::Changed),
-        Action::SetDunning { customer: id, .. } => customer(case, *id).map(|_| Done::Changed),
+        Action::UpdateCustomer(change) => {
+            let row = customer(case, change.id)?;
+            let id = change.external_id.iter().flatten().count();
+            let metadata = change.metadata.iter().flatten().count();
+            writes_about(row, change.legal_name.is_some() || id + metadata > 0)
+        }
+        Action::EraseCustomer { id } => customer(case, *id).map(|_| Done::Changed),
+        Action::SetDunning {
+            customer: id, label, ..
+        } => writes_about(customer(case, *id)?, label.is_some()),
         Action::CreateAccount(new) => create_account(case, new),
         Action::UpdateAccount(change) => update_account(case, change),
         Action::RegisterAsset { name, .. } => match case.world.asset(case.book.no, name) {
@@ -209,6 +217,14 @@ fn customer<'a>(case: &Case<'a>, id: CustomerId) -> Result<&'a Customer, No> {
         .ok_or(Code::CustomerNotFound.into())
 }
 
+/// Whoever was erased is written about no more.
+fn writes_about(customer: &Customer, text: bool) -> Result<Done, No> {
+    if text && customer.erased_at.is_some() {
+        return Err(Code::CustomerErased.into());
+    }
+    Ok(Done::Changed)
+}
+
 fn create_client(case: &Case<'_>, new: &NewClient) -> Result<Done, No> {
     let Some(parent) = new.parent else {
         if case.book.no != BookNo::OPERATOR {
@@ -241,6 +257,10 @@ fn create_account(case: &Case<'_>, new: &NewAccount) -> Result<Done, No> {
     };
     if new.purpose == Purpose::Card && new.currency.is_none() {
         return Err(Code::CurrencyRequired.into());
+    }
+    if let Owner::Customer(id) = new.owner {
+        let text = !new.label.is_empty() || new.notes != Notes::default();
+        writes_about(customer(case, id)?, text)?;
     }
     if let Some(currency) = &new.currency {
         known(case, currency)?;
@@ -283,6 +303,12 @@ fn update_account(case: &Case<'_>, change: &AccountChange) -> Result<Done, No> {
     if change.status == Some(AccountStatus::Closed) && case.book.touched(account.no).into_iter().any(has_some)
     {
         return Err(about(Code::AccountNotEmpty, change.id));
+    }
+    if let Owner::Customer(id) = account.owner {
+        let label = change.label.iter().filter(|label| !label.is_empty()).count();
+        let notes = change.external_id.iter().flatten().count() + change.metadata.iter().flatten().count();
+        let erased = writes_about(customer(case, id)?, label + notes > 0);
+        erased.map_err(|_| about(Code::CustomerErased, change.id))?;
     }
     known_all(case, &change.limits)?;
     let asset_of = |limit: &LimitChange| {

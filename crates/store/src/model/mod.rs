@@ -10,12 +10,14 @@ mod money;
 mod read;
 mod rows;
 
+use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{
-    AccountId, ApiKeyId, BookNo, ClientId, Command, CustomerId, Micros, Position, Record, TransactionId,
+    AccountId, ApiKeyId, BookNo, ClientId, Command, CustomerId, Lookup, Micros, Owner, Position, Purpose,
+    Record, Subject, TransactionId,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -23,7 +25,7 @@ use tokio::sync::Notify;
 use crate::{
     AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, ClientAccounts, CustomerAccounts,
     CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Outcomes, Page, Purposes,
-    Stamped, Store, StoreError, TransactionFilter, TransactionView, Viewer,
+    Stamped, Store, StoreError, TextKey, TransactionFilter, TransactionView, Viewer,
 };
 use book::World;
 use read::View;
@@ -37,6 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A store in memory that is slow, plain and right.
 pub struct Model {
     world: Mutex<World>,
+    text_keys: Mutex<BTreeMap<Subject, TextKey>>,
     moved: Notify,
     clock: Box<dyn Fn() -> Micros + Send + Sync>,
 }
@@ -47,6 +50,7 @@ impl Model {
     pub fn new(clock: impl Fn() -> Micros + Send + Sync + 'static) -> Self {
         Self {
             world: Mutex::new(World::new()),
+            text_keys: Mutex::new(BTreeMap::new()),
             moved: Notify::new(),
             clock: Box::new(clock),
         }
@@ -168,10 +172,10 @@ impl Store for Model {
     fn clients(
         &self,
         viewer: Viewer,
-        external_id: Option<String>,
+        external_id: Option<Lookup>,
         page: Page,
     ) -> Answer<'_, Listed<Arc<ledger::Client>>> {
-        self.view(viewer, |view| view.clients(external_id.as_deref(), page))
+        self.view(viewer, |view| view.clients(external_id, page))
     }
 
     fn customer(
@@ -187,10 +191,10 @@ impl Store for Model {
     fn customers(
         &self,
         viewer: Viewer,
-        external_id: Option<String>,
+        external_id: Option<Lookup>,
         page: Page,
     ) -> Answer<'_, Listed<Arc<ledger::Customer>>> {
-        self.view(viewer, |view| view.customers(external_id.as_deref(), page))
+        self.view(viewer, |view| view.customers(external_id, page))
     }
 
     fn account(
@@ -202,6 +206,18 @@ impl Store for Model {
         self.view(viewer, |view| {
             let account = view.account(id)?;
             Some(view.stamp(view.balances(account, as_of)))
+        })
+    }
+
+    fn account_owners(
+        &self,
+        no: BookNo,
+        accounts: Vec<AccountId>,
+    ) -> Answer<'_, Vec<Option<(Owner, Purpose)>>> {
+        self.read(|world| {
+            let book = book(world, no)?;
+            let owner = |id: &AccountId| book.account(*id).map(|row| (row.owner, row.purpose));
+            Ok(accounts.iter().map(owner).collect())
         })
     }
 
@@ -294,6 +310,32 @@ impl Store for Model {
             let book = book(world, no)?;
             Ok((book.position(), book.digest))
         })
+    }
+
+    fn text_keys(&self, subjects: Vec<Subject>) -> Answer<'_, Vec<Option<TextKey>>> {
+        let keys = self.text_keys.lock();
+        let found = subjects.iter().map(|subject| keys.get(subject).copied());
+        Box::pin(ready(Ok(found.collect())))
+    }
+
+    fn keep_text_keys(&self, new: Vec<(Subject, TextKey)>) -> Answer<'_, Vec<TextKey>> {
+        let mut keys = self.text_keys.lock();
+        let kept = new
+            .into_iter()
+            .map(|(subject, key)| *keys.entry(subject).or_insert(key));
+        Box::pin(ready(Ok(kept.collect())))
+    }
+
+    fn forget_text_key(&self, subject: Subject) -> Answer<'_, ()> {
+        self.text_keys.lock().remove(&subject);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn all_text_keys(&self, after: Option<Subject>, limit: usize) -> Answer<'_, Vec<(Subject, TextKey)>> {
+        let keys = self.text_keys.lock();
+        let behind = keys.iter().filter(|(subject, _)| Some(**subject) > after);
+        let found = behind.take(limit).map(|(subject, key)| (*subject, *key));
+        Box::pin(ready(Ok(found.collect())))
     }
 
     fn close(&self) -> Answer<'_, ()> {

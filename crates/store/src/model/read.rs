@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ledger::{
     Account, AccountId, AccountNo, Amount, ApiKey, Asset, AssetName, AssetRef, BookNo, Booked, Client,
-    ClientId, Customer, CustomerId, Decimal, Entry, Hold, HoldStatus, Micros, Owner, Purpose, RateRow,
-    Record, TransactionId,
+    ClientId, Customer, CustomerId, Decimal, Entry, Findable, Hold, HoldStatus, Lookup, Micros, Owner,
+    Purpose, RateRow, Record, TransactionId,
 };
 
 use super::book::{Book, Moved, World, add_up};
@@ -129,9 +129,9 @@ impl<'a> View<'a> {
         Some(self.stamp(Arc::clone(client)))
     }
 
-    pub(super) fn clients(&self, external_id: Option<&str>, page: Page) -> Listed<Arc<Client>> {
+    pub(super) fn clients(&self, external_id: Option<Lookup>, page: Page) -> Listed<Arc<Client>> {
         let all = self.all_clients().into_iter();
-        let found = all.filter(|(_, client)| fits(external_id, client.notes.external_id.as_deref()));
+        let found = all.filter(|(_, client)| fits(external_id, client.notes.external_id.as_ref()));
         self.page(found, page, Arc::clone)
     }
 
@@ -144,9 +144,9 @@ impl<'a> View<'a> {
         self.sees(row.client).then_some(row)
     }
 
-    pub(super) fn customers(&self, external_id: Option<&str>, page: Page) -> Listed<Arc<Customer>> {
+    pub(super) fn customers(&self, external_id: Option<Lookup>, page: Page) -> Listed<Arc<Customer>> {
         let seen = self.book.customers.iter().filter(|row| self.sees(row.client));
-        let found = seen.filter(|row| fits(external_id, row.notes.external_id.as_deref()));
+        let found = seen.filter(|row| fits(external_id, row.notes.external_id.as_ref()));
         self.page(found.map(|row| (number(row.no), row)), page, Arc::clone)
     }
 
@@ -221,11 +221,11 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn accounts(&self, filter: &AccountFilter, page: Page) -> Listed<AccountBalances> {
-        let external_id = filter.external_id.as_deref();
+        let external_id = filter.external_id;
         let found = self.book.accounts.iter().filter(|row| {
             self.sees(row.client)
                 && filter.owner.is_none_or(|owner| row.owner == owner)
-                && fits(external_id, row.notes.external_id.as_deref())
+                && fits(external_id, row.notes.external_id.as_ref())
         });
         self.page(found.map(|row| (number(row.no.0), row)), page, |row| {
             self.balances(row, AsOf::NOW)
@@ -445,19 +445,19 @@ impl<'a> View<'a> {
 
 fn is_asked_for(record: &Record, nth: usize, filter: &TransactionFilter) -> bool {
     let asked = record.transaction(nth);
-    let reference = asked.and_then(|asked| asked.reference.as_deref());
-    let external_id = asked.and_then(|asked| asked.notes.external_id.as_deref());
+    let reference = asked.and_then(|asked| asked.reference.as_ref());
+    let external_id = asked.and_then(|asked| asked.notes.external_id.as_ref());
     let mut moves = record.booked()[nth].moves.iter();
     let mut touches = |id| moves.any(|m| m.from.id == id || m.to.id == id);
-    fits(filter.reference.as_deref(), reference)
-        && fits(filter.external_id.as_deref(), external_id)
+    fits(filter.reference, reference)
+        && fits(filter.external_id, external_id)
         && filter.account.is_none_or(&mut touches)
         && is_between(record.recorded_at, filter.from, filter.to)
 }
 
 /// Whether a row has what is asked for, if anything is.
-fn fits(asked: Option<&str>, has: Option<&str>) -> bool {
-    asked.is_none_or(|asked| has == Some(asked))
+fn fits(asked: Option<Lookup>, has: Option<&Findable>) -> bool {
+    asked.is_none_or(|asked| has.is_some_and(|has| has.lookup() == asked))
 }
 
 fn is_between(time: Micros, from: Option<Micros>, to: Option<Micros>) -> bool {

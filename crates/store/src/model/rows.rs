@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ledger::{
     Account, AccountId, AccountStatus, Action, ApiKey, Asset, AssetNo, BookNo, Client, Credit, CreditChange,
-    Customer, CustomerId, Done, Dunning, Limit, LimitChange, NewAccount, NewApiKey, NewClient, NewCustomer,
-    Notes, Patch, Rate, RateRow, Record,
+    Customer, CustomerId, Done, Dunning, Findable, Limit, LimitChange, NewAccount, NewApiKey, NewClient,
+    NewCustomer, Notes, Patch, Rate, RateRow, Record, Text,
 };
 
 use super::book::{Book, World};
@@ -59,8 +59,8 @@ fn register_in(book: &mut Book, record: &Record, action: &Action, done: &Done) {
         (Action::UpdateClient(change), _) => {
             let row = book.clients.iter_mut().find(|row| row.id == change.id);
             let row = Arc::make_mut(row.expect("judged"));
-            set(&mut row.legal_name, change.legal_name.as_deref());
-            set(&mut row.time_zone, change.time_zone.as_deref());
+            set(&mut row.legal_name, change.legal_name.as_ref());
+            set(&mut row.time_zone, change.time_zone.as_ref());
             note(&mut row.notes, &change.external_id, &change.metadata);
             row.updated_at = now;
         }
@@ -73,8 +73,12 @@ fn register_in(book: &mut Book, record: &Record, action: &Action, done: &Done) {
         (Action::CreateCustomer(new), Done::Customer(number)) => create_customer(book, record, new, *number),
         (Action::UpdateCustomer(change), _) => {
             let row = customer_mut(book, record, change.id);
-            set(&mut row.legal_name, change.legal_name.as_deref());
+            set(&mut row.legal_name, change.legal_name.as_ref());
             note(&mut row.notes, &change.external_id, &change.metadata);
+        }
+        (Action::EraseCustomer { id }, _) => {
+            let row = customer_mut(book, record, *id);
+            row.erased_at = row.erased_at.or(Some(now));
         }
         (Action::SetDunning { customer, .. }, _) => {
             customer_mut(book, record, *customer).dunning = dunning(action);
@@ -135,6 +139,7 @@ fn create_customer(book: &mut Book, record: &Record, new: &NewCustomer, number: 
         notes: new.notes.clone(),
         created_at: record.recorded_at,
         updated_at: record.recorded_at,
+        erased_at: None,
     }));
 }
 
@@ -159,13 +164,13 @@ fn dunning(action: &Action) -> Dunning {
     }
 }
 
-fn set(text: &mut Box<str>, new: Option<&str>) {
+fn set<T: Clone>(text: &mut T, new: Option<&T>) {
     if let Some(new) = new {
-        *text = new.into();
+        text.clone_from(new);
     }
 }
 
-fn note(notes: &mut Notes, external_id: &Patch<Box<str>>, metadata: &Patch<Box<str>>) {
+fn note(notes: &mut Notes, external_id: &Patch<Findable>, metadata: &Patch<Text>) {
     if let Some(external_id) = external_id {
         notes.external_id.clone_from(external_id);
     }
@@ -233,7 +238,7 @@ fn update_account(world: &mut World, record: &Record, change: &ledger::AccountCh
     let book = book(world, record);
     let row = book.accounts.iter_mut().find(|row| row.id == change.id);
     let row = Arc::make_mut(row.expect("judged"));
-    set(&mut row.label, change.label.as_deref());
+    set(&mut row.label, change.label.as_ref());
     row.status = change.status.unwrap_or(row.status);
     set_limits(row, limits);
     note(&mut row.notes, &change.external_id, &change.metadata);

@@ -2,7 +2,7 @@
 
 use ledger::{
     AccountId, Action, Amount, AssetName, Capture, Command, CreditChange, HoldTerms, LimitChange, Micros,
-    Notes, Owner, Parts, Posting, Purpose, Release, Reverse, Transaction, TransactionId,
+    Notes, Owner, Parts, Posting, Purpose, Release, Reverse, Subject, Transaction, TransactionId,
 };
 
 use super::register::asset;
@@ -107,18 +107,23 @@ impl Stream {
             60..85 => Some(self.now.plus(-(self.random.below(20) as i64) * day)),
             _ => Some(self.now.plus(self.random.below(20) as i64 * day)),
         };
-        Transaction {
+        let mut transaction = Transaction {
             id: self.transaction_id(book),
             postings: (0..count).map(|_| self.posting(book)).collect(),
-            reference: self.text(50),
+            party: None,
+            reference: self.findable(50),
             notes: Notes {
-                external_id: self.text(20),
+                external_id: self.findable(20),
                 metadata: self.text(10),
             },
             effective_at: effective,
             hold,
             force: self.random.percent(6),
+        };
+        if transaction.has_text() && self.random.percent(95) {
+            transaction.party = Some(Subject(self.random.wide()));
         }
+        transaction
     }
 
     /// A new id, or, seldom, one that the expiry of a hold will have.
@@ -378,6 +383,7 @@ impl Stream {
         let transaction = Transaction {
             id,
             postings: [posting].into_iter().collect(),
+            party: None,
             reference: None,
             notes: Notes::default(),
             effective_at: None,

@@ -11,6 +11,7 @@ use ledger::{
 
 use super::random::Random;
 use super::register::asset;
+use super::stream::{LOOKUPS, NOBODYS};
 use super::walk::walk;
 use crate::model::Model;
 use crate::{
@@ -224,14 +225,13 @@ impl<'a> Pair<'a> {
             in_one_order,
         )
         .await;
-        for external_id in [None, Some("rent"), Some("nobody's")] {
-            let wanted = || external_id.map(str::to_owned);
+        for external_id in [None, Some(LOOKUPS[1]), Some(NOBODYS)] {
             self.same_list((viewer, "clients", external_id), |store, page| {
-                store.clients(viewer, wanted(), page)
+                store.clients(viewer, external_id, page)
             })
             .await;
             self.same_list((viewer, "customers", external_id), |store, page| {
-                store.customers(viewer, wanted(), page)
+                store.customers(viewer, external_id, page)
             })
             .await;
         }
@@ -254,18 +254,20 @@ impl<'a> Pair<'a> {
                 .map(|(id, _)| Some(Owner::Customer(*id))),
         );
         for owner in owners {
-            for external_id in [None, Some("rent")] {
-                let filter = AccountFilter {
-                    owner,
-                    external_id: external_id.map(str::to_owned),
-                };
+            for external_id in [None, Some(LOOKUPS[1])] {
+                let filter = AccountFilter { owner, external_id };
                 self.same_list((viewer, "accounts", &filter), |store, page| {
                     store.accounts(viewer, filter.clone(), page)
                 })
                 .await;
             }
         }
-        for id in known.accounts.iter().chain(&other.accounts).copied() {
+        let all: Vec<_> = known.accounts.iter().chain(&other.accounts).copied().collect();
+        self.same((viewer, "owners"), |store| {
+            store.account_owners(viewer.book, all.clone())
+        })
+        .await;
+        for id in all.iter().copied() {
             self.same((viewer, "account", id), |store| {
                 store.account(viewer, id, AsOf::NOW)
             })
@@ -421,13 +423,13 @@ impl<'a> Pair<'a> {
                 .await;
         }
         let mut filters = vec![TransactionFilter::default()];
-        for reference in ["", "rent", "nobody's"] {
+        for reference in [LOOKUPS[0], LOOKUPS[1], NOBODYS] {
             filters.push(TransactionFilter {
-                reference: Some(reference.to_owned()),
+                reference: Some(reference),
                 ..TransactionFilter::default()
             });
             filters.push(TransactionFilter {
-                external_id: Some(reference.to_owned()),
+                external_id: Some(reference),
                 ..TransactionFilter::default()
             });
         }
@@ -435,7 +437,7 @@ impl<'a> Pair<'a> {
             let (from, to) = (self.about(&known.times), self.about(&known.times));
             filters.push(TransactionFilter {
                 account: Some(account),
-                reference: self.random.percent(20).then(|| "rent".to_owned()),
+                reference: self.random.percent(20).then_some(LOOKUPS[1]),
                 from: self.random.percent(30).then_some(from),
                 to: self.random.percent(30).then_some(to),
                 ..TransactionFilter::default()

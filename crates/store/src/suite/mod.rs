@@ -22,6 +22,7 @@ mod contract;
 mod copies;
 mod deals;
 mod dump;
+mod erasing;
 mod random;
 mod register;
 mod scene;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 
 pub use self::contract::*;
 pub use self::copies::copies_are_the_same;
+pub use self::erasing::*;
 pub use self::random::Random;
 pub use self::stream::stream;
 pub use self::streams::{a_long_history_is_exact, compare, now, random_streams};
@@ -108,6 +110,9 @@ macro_rules! suite {
             money_is_neither_made_nor_lost,
             one_key_takes_effect_once,
             a_closed_store_takes_nothing,
+            keys_of_texts_are_kept_until_they_are_forgotten,
+            one_key_is_kept_for_one_subject,
+            who_was_erased_is_written_about_no_more,
         );
     };
     (@tests $backend:expr, $($name:ident,)*) => {

@@ -3,7 +3,7 @@
 use ledger::{
     AccountChange, AccountId, AccountStatus, Action, Amount, ApiKeyId, AssetKind, AssetName, ClientChange,
     ClientId, CreditChange, CustomerChange, CustomerId, Decimal, LimitChange, Micros, NewAccount, NewApiKey,
-    NewClient, NewCustomer, Notes, Owner, Patch, Purpose, Rate, Scopes,
+    NewClient, NewCustomer, Notes, Owner, Patch, Purpose, Rate, Scopes, Text,
 };
 
 use super::random::Random;
@@ -16,19 +16,19 @@ pub(super) fn asset(text: &str) -> AssetName {
     AssetName::parse(text).expect("the suite spells assets right")
 }
 
-fn patch(random: &mut Random, text: Option<Box<str>>) -> Patch<Box<str>> {
+fn patch<T>(random: &mut Random, text: Option<T>) -> Patch<T> {
     random.percent(40).then_some(text)
 }
 
 impl Stream {
     fn notes(&mut self) -> Notes {
         Notes {
-            external_id: self.text(40),
-            metadata: self.random.percent(10).then(|| "{\"a\":1}".into()),
+            external_id: self.findable(40),
+            metadata: self.text(10),
         }
     }
 
-    fn name(&mut self) -> Box<str> {
+    fn name(&mut self) -> Text {
         self.text(100).unwrap_or_default()
     }
 
@@ -67,7 +67,7 @@ impl Stream {
     }
 
     pub(super) fn update_client(&mut self, book: usize) {
-        let (external_id, metadata) = (self.text(50), self.text(50));
+        let (external_id, metadata) = (self.findable(50), self.text(50));
         let change = ClientChange {
             id: self.client(book),
             legal_name: self.text(50),
@@ -132,7 +132,7 @@ impl Stream {
     }
 
     pub(super) fn update_customer(&mut self, book: usize) {
-        let (external_id, metadata) = (self.text(50), self.text(50));
+        let (external_id, metadata) = (self.findable(50), self.text(50));
         let change = CustomerChange {
             id: self.customer(book),
             legal_name: self.text(50),
@@ -141,6 +141,12 @@ impl Stream {
         };
         let actor = self.actor(book);
         self.send(book, actor, None, Action::UpdateCustomer(change));
+    }
+
+    pub(super) fn erase_customer(&mut self, book: usize) {
+        let id = self.customer(book);
+        let actor = self.actor(book);
+        self.send(book, actor, None, Action::EraseCustomer { id });
     }
 
     pub(super) fn set_dunning(&mut self, book: usize) {
@@ -245,7 +251,7 @@ impl Stream {
             8 => Some(AccountStatus::Frozen),
             _ => Some(AccountStatus::Closed),
         };
-        let (external_id, metadata) = (self.text(50), self.text(50));
+        let (external_id, metadata) = (self.findable(50), self.text(50));
         let change = AccountChange {
             id: account.id,
             label: self.text(30),
@@ -301,7 +307,7 @@ impl Stream {
                     scale: self.random.below(19) as u8,
                 },
                 as_of: Micros(self.now.0 - ago * 1_000_000),
-                source: self.name(),
+                source: self.random.pick(&["", "ECB", "köln-7"]).into(),
             });
         }
         rates.retain(|rate| rate.base != rate.quote || ago_is_even(rate));

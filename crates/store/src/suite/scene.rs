@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::{
     AccountId, Action, Amount, BookNo, ClientId, Code, Command, Done, Key, NewAccount, NewClient, Notes,
-    Owner, Posting, Purpose, Record, Transaction, TransactionId,
+    Owner, Posting, Purpose, Record, Text, Transaction, TransactionId,
 };
 
 use super::now;
@@ -65,7 +65,7 @@ impl Scene {
             book: self.book,
             client,
             key,
-            fingerprint: ledger::fingerprint(&action, true),
+            fingerprint: ledger::fingerprint(&action, true, &[7; 32]),
             stamp: now(),
             action,
         }
@@ -102,7 +102,7 @@ impl Scene {
         let action = Action::CreateClient(NewClient {
             id,
             parent,
-            legal_name: "Client".into(),
+            legal_name: Text::new(*b"sealed name"),
             time_zone: "UTC".into(),
             notes: Notes::default(),
         });
@@ -123,7 +123,7 @@ impl Scene {
             id,
             owner: Owner::Client(owner),
             purpose,
-            label: "".into(),
+            label: Text::default(),
             currency: None,
             primary: false,
             limits: Vec::new(),
@@ -146,6 +146,7 @@ impl Scene {
         let action = Action::Post(Transaction {
             id,
             postings: [posting].into_iter().collect(),
+            party: None,
             reference: None,
             notes: Notes::default(),
             effective_at: None,

@@ -3,8 +3,8 @@
 //! The stream remembers what it asked for, never what a store answered, so every store can be fed the same one.
 
 use ledger::{
-    AccountId, Action, AssetName, BookNo, ClientId, Command, CustomerId, Fingerprint, Key, Micros, Owner,
-    Posting, Purpose, TransactionId,
+    AccountId, Action, AssetName, BookNo, ClientId, Command, CustomerId, Findable, Fingerprint, Key, Lookup,
+    Micros, Owner, Posting, Purpose, Text, TransactionId,
 };
 
 use super::random::Random;
@@ -13,6 +13,12 @@ use super::random::Random;
 const START: i64 = 1_600_000_000_000_000;
 
 const SECOND: i64 = 1_000_000;
+
+/// What the texts of a stream are found by.
+pub(super) const LOOKUPS: [Lookup; 3] = [Lookup([0; 16]), Lookup([1; 16]), Lookup([0xff; 16])];
+
+/// What no text of a stream is found by.
+pub(super) const NOBODYS: Lookup = Lookup([2; 16]);
 
 /// The commands of a seed, in the batches that they are to be submitted in, each about one book.
 #[must_use]
@@ -98,12 +104,22 @@ impl Stream {
         self.random.wide() >> 1 | 1
     }
 
-    /// A text, or none.
-    pub(super) fn text(&mut self, share: u64) -> Option<Box<str>> {
-        let texts = ["", "rent", "köln-7", "a longer text that says \"why\" 🪙", "x"];
+    /// A sealed text, or none: to a store these are any bytes, or no bytes at all.
+    pub(super) fn text(&mut self, share: u64) -> Option<Text> {
+        self.random.percent(share).then(|| Text::new(self.bytes()))
+    }
+
+    /// The same, found by one of the [`LOOKUPS`].
+    pub(super) fn findable(&mut self, share: u64) -> Option<Findable> {
+        let lookup = self.random.pick(&LOOKUPS);
         self.random
             .percent(share)
-            .then(|| self.random.pick(&texts).into())
+            .then(|| Findable::new(lookup, &self.bytes()))
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        let length = self.random.pick(&[0, 1, 16, 41, 200]);
+        (0..length).map(|_| self.random.bits() as u8).collect()
     }
 
     /// A command under a key of the id of what it makes, or of a name.
@@ -210,7 +226,7 @@ impl Stream {
     }
 
     fn register(&mut self, book: usize) {
-        match self.random.weighted(&[1, 1, 2, 2, 2, 7, 8, 1, 1, 2, 3]) {
+        match self.random.weighted(&[1, 1, 2, 2, 2, 7, 8, 1, 1, 2, 3, 1]) {
             0 => self.create_subsidiary(book),
             1 => self.update_client(book),
             2 => {
@@ -227,6 +243,7 @@ impl Stream {
             }
             8 => self.revoke_api_key(book),
             9 => self.register_asset(book),
+            10 => self.erase_customer(book),
             _ => self.create_rates(book),
         }
     }

@@ -46,6 +46,35 @@ fn customer_numbers() {
 }
 
 #[test]
+fn who_was_erased_keeps_money_and_gets_no_text() {
+    check(
+        "
+        customer p of=root                      => number 1
+        account w main owner=p                  => primary
+        client sub parent=root
+        client sib parent=root
+        customer q of=sub
+        @sib erase q                            => customer_not_found
+        erase nobody                            => customer_not_found
+        erase p                                 => done
+        erase p                                 => done
+        rename-customer p Paula                 => customer_erased
+        dunning p level-1                       => customer_erased
+        dunning p                               => done
+        update w label=purse                    => customer_erased w
+        update w status=frozen                  => done
+        update w status=active                  => done
+        # What is not there or not allowed at all goes before.
+        @sib rename-customer p Paula            => customer_not_found
+        @sib update w label=purse               => account_not_found w
+        account v1 card owner=p                 => currency_required
+        account v2 main owner=p                 => customer_erased
+        rename-customer q Quentin               => done
+        ",
+    );
+}
+
+#[test]
 fn the_first_account_of_a_purpose_is_primary_until_another_takes_over() {
     check(
         "

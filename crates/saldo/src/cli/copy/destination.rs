@@ -1,12 +1,12 @@
 //! Where a copy goes to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{BookNo, Position, Record};
+use ledger::{BookNo, Position, Record, Subject};
 use store::audit::Fed;
-use store::{Mark, Store, StoreError};
+use store::{Mark, Store, StoreError, TextKey};
 use tokio::time::{Instant, sleep};
 
 use super::source::disk;
@@ -17,6 +17,9 @@ use crate::place::{Place, postgres_options};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait before it is asked again.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// So many keys of texts are taken at once.
+const KEYS: usize = 10_000;
 
 type End = (Position, [u8; 32]);
 
@@ -174,6 +177,27 @@ impl Destination {
             self.taken += taken as u64 + 1;
             group.drain(..=taken);
             self.ends.insert(book, here);
+        }
+        Ok(())
+    }
+
+    /// Takes the keys of texts, and forgets those that were forgotten where they come from since an earlier copy.
+    pub(super) async fn take_text_keys(&self, keys: Vec<(Subject, TextKey)>) -> Result<(), Failure> {
+        let there: BTreeSet<_> = keys.iter().map(|(subject, _)| *subject).collect();
+        let mut after = None;
+        loop {
+            let here = ask(|| self.store.all_text_keys(after, KEYS)).await?;
+            let Some((last, _)) = here.last() else { break };
+            after = Some(*last);
+            for (subject, _) in here.iter().filter(|(subject, _)| !there.contains(subject)) {
+                ask(|| self.store.forget_text_key(*subject)).await?;
+            }
+        }
+        for some in keys.chunks(KEYS) {
+            let kept = ask(|| self.store.keep_text_keys(some.to_vec())).await?;
+            if !kept.iter().eq(some.iter().map(|(_, key)| key)) {
+                return Err(self.foreign());
+            }
         }
         Ok(())
     }

@@ -164,6 +164,8 @@ impl Task {
             };
         }
         destination.compare(&source.books()).await?;
+        // A key is kept before what is sealed under it is recorded, so now all of them are there.
+        destination.take_text_keys(source.text_keys().await?).await?;
         Ok(source)
     }
 

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use ledger::{BookNo, Micros, Position};
-use store::Mark;
+use ledger::{BookNo, Micros, Position, Subject};
 use store::audit::Fed;
+use store::{Mark, TextKey};
 use store_journal::log::Disk;
 use tokio::sync::mpsc::Sender;
 
@@ -64,6 +64,17 @@ impl Source {
         match self {
             Self::Folder(feed, _) => feed.signing_key(),
             Self::Database(feed, _) => feed.signing_key(),
+        }
+    }
+
+    /// The keys of texts, as they are now: those of all that was read, but of who was erased since.
+    pub(super) async fn text_keys(&self) -> Result<Vec<(Subject, TextKey)>, Failure> {
+        match self {
+            Self::Folder(_, disk) => store_journal::text_keys(&**disk).map_err(|error| failed(&error)),
+            Self::Database(_, url) => {
+                let keys = store_postgres::text_keys(url, &postgres_options()).await;
+                keys.map_err(|error| failed(&error))
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod drift;
 mod endpoints;
+mod erasing;
 mod kills;
 mod lifecycle;
 mod limits;

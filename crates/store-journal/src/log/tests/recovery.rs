@@ -199,7 +199,7 @@ fn files_that_do_not_belong_together_are_refused() {
     ));
     let bad = disk.copy();
     let mut newer = bad.content("00000002.log");
-    newer[8] = 2;
+    newer[8] = 3;
     let crc = crc32c::crc32c(&newer[..60]).to_le_bytes();
     newer[60..64].copy_from_slice(&crc);
     bad.set("00000002.log", newer);
@@ -207,7 +207,7 @@ fn files_that_do_not_belong_together_are_refused() {
         open(&bad),
         Err(LogError::NewerVersion {
             number: 2,
-            found: 2,
+            found: 3,
             ..
         })
     ));

@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod bounds;
+mod erasing;
 mod money;
 mod register;
 mod repeats;

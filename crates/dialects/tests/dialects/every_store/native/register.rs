@@ -324,6 +324,10 @@ async fn every_route_answers() {
         .post("/accounts", json!({"ownerId": customer, "purpose": "main"}))
         .await
         .str("/id");
+    let erased = api.post("/customers", json!({"legalName": "E"})).await.str("/id");
+    api.post(&format!("/customers/{erased}/erase"), json!({}))
+        .await
+        .status(200);
     api.patch(&format!("/accounts/{account}"), json!({}))
         .await
         .status(200);

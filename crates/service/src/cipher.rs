@@ -1,0 +1,196 @@
+//! How texts are sealed: each on its own with XChaCha20-Poly1305, bound to the place where it belongs.
+//!
+//! A text that is only shown has a random nonce in front and the tag behind it: 40 bytes more than the text. One that is
+//! searched for stands behind its lookup, a keyed hash of the text; its nonce is made of that and of its place, so that none
+//! has to be kept, and only the same text in the same place is ever sealed under the same nonce: 32 bytes more.
+
+use chacha20poly1305::{AeadInOut, KeyInit, XChaCha20Poly1305, XNonce};
+use ledger::{Bytes, Field, Findable, Lookup, Place, Sealer, Subject, Text};
+use store::TextKey;
+
+use crate::problem::Problem;
+use crate::vault::Keys;
+
+const NONCE: usize = 24;
+const TAG: usize = 16;
+
+/// The key of a party, as texts are sealed under it.
+#[derive(Clone, Copy)]
+pub(crate) struct SealingKey([u8; 32]);
+
+/// What a book's key is used for beside that.
+pub(crate) struct BookKeys {
+    /// Requests are hashed under it.
+    pub(crate) fingerprint: [u8; 32],
+    lookup: [u8; 32],
+}
+
+impl From<&TextKey> for SealingKey {
+    fn from(key: &TextKey) -> Self {
+        Self(blake3::derive_key("saldo 2026-11 texts", &key.0))
+    }
+}
+
+impl From<&TextKey> for BookKeys {
+    fn from(key: &TextKey) -> Self {
+        Self {
+            fingerprint: blake3::derive_key("saldo 2026-11 fingerprints", &key.0),
+            lookup: blake3::derive_key("saldo 2026-11 lookups", &key.0),
+        }
+    }
+}
+
+impl BookKeys {
+    /// What a text of this field is found by.
+    pub(crate) fn lookup(&self, field: Field, text: &str) -> Lookup {
+        let mut hasher = blake3::Hasher::new_keyed(&self.lookup);
+        hasher.update(&[field as u8]).update(text.as_bytes());
+        Lookup(first(&hasher))
+    }
+}
+
+fn first<const N: usize>(hasher: &blake3::Hasher) -> [u8; N] {
+    let mut bytes = [0; N];
+    hasher.finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+fn bound_to(place: Place) -> [u8; 17] {
+    let mut bytes = [place.field as u8; 17];
+    bytes[1..].copy_from_slice(&place.id.to_be_bytes());
+    bytes
+}
+
+/// The nonce of a text that is found by `lookup`: another one in each place.
+fn nonce_of(lookup: Lookup, place: Place) -> [u8; NONCE] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&lookup.0).update(&bound_to(place));
+    first(&hasher)
+}
+
+impl SealingKey {
+    fn seal(&self, nonce: [u8; NONCE], place: Place, text: &mut [u8]) -> [u8; TAG] {
+        let cipher = XChaCha20Poly1305::new(&self.0.into());
+        let tag = cipher.encrypt_inout_detached(&XNonce::from(nonce), &bound_to(place), text.into());
+        tag.expect("a text is far shorter than the cipher can take")
+            .into()
+    }
+
+    fn open(&self, nonce: [u8; NONCE], place: Place, sealed: &[u8]) -> Option<Box<str>> {
+        let (text, tag) = sealed.split_last_chunk::<TAG>()?;
+        let mut text = text.to_vec();
+        let cipher = XChaCha20Poly1305::new(&self.0.into());
+        cipher
+            .decrypt_inout_detached(
+                &XNonce::from(nonce),
+                &bound_to(place),
+                text.as_mut_slice().into(),
+                &(*tag).into(),
+            )
+            .ok()?;
+        String::from_utf8(text).ok().map(Into::into)
+    }
+}
+
+fn damaged(place: Place) -> Problem {
+    Problem::internal(format!(
+        "the {:?} of {:032x} does not open under its key: it is damaged or was moved",
+        place.field, place.id
+    ))
+}
+
+impl Keys {
+    /// Opens a text; `None` when the key of `party` is gone.
+    pub(crate) fn text(
+        &self,
+        party: Subject,
+        place: Place,
+        text: &Text,
+    ) -> Result<Option<Box<str>>, Problem> {
+        if text.is_empty() {
+            return Ok(Some("".into()));
+        }
+        let Some(key) = self.get(party) else {
+            return Ok(None);
+        };
+        let (nonce, sealed) = text.bytes().split_first_chunk().ok_or_else(|| damaged(place))?;
+        let opened = key.open(*nonce, place, sealed);
+        opened.map(Some).ok_or_else(|| damaged(place))
+    }
+
+    /// Opens a text that is searched for.
+    pub(crate) fn findable(
+        &self,
+        party: Subject,
+        place: Place,
+        text: &Findable,
+    ) -> Result<Option<Box<str>>, Problem> {
+        let Some(key) = self.get(party) else {
+            return Ok(None);
+        };
+        let opened = key.open(nonce_of(text.lookup(), place), place, text.sealed());
+        opened.map(Some).ok_or_else(|| damaged(place))
+    }
+}
+
+/// Seals the texts of one request.
+pub(crate) struct Sealing<'a> {
+    keys: &'a Keys,
+    book: &'a BookKeys,
+    operator: &'a BookKeys,
+    /// A key that nobody keeps, for whom none is kept.
+    nobodys: SealingKey,
+    nonces: blake3::OutputReader,
+}
+
+impl<'a> Sealing<'a> {
+    /// With new randomness.
+    pub(crate) fn new(keys: &'a Keys, book: &'a BookKeys, operator: &'a BookKeys) -> Result<Self, Problem> {
+        let seed = random()?;
+        Ok(Self {
+            keys,
+            book,
+            operator,
+            nobodys: SealingKey(blake3::derive_key("saldo 2026-11 nobody", &seed)),
+            nonces: blake3::Hasher::new_keyed(&seed).finalize_xof(),
+        })
+    }
+
+    fn key(&self, party: Subject) -> SealingKey {
+        self.keys.get(party).unwrap_or(self.nobodys)
+    }
+}
+
+impl Sealer for Sealing<'_> {
+    fn text(&mut self, party: Subject, place: Place, plain: &str) -> Text {
+        let mut nonce = [0; NONCE];
+        self.nonces.fill(&mut nonce);
+        let mut bytes = Vec::with_capacity(NONCE + plain.len() + TAG);
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(plain.as_bytes());
+        let tag = self.key(party).seal(nonce, place, &mut bytes[NONCE..]);
+        bytes.extend_from_slice(&tag);
+        Text::new(bytes)
+    }
+
+    fn findable(&mut self, party: Subject, place: Place, plain: &str) -> Findable {
+        // The operator looks through the clients of all books.
+        let keys = match place.field {
+            Field::ClientExternalId => self.operator,
+            _ => self.book,
+        };
+        let lookup = keys.lookup(place.field, plain);
+        let mut bytes = Vec::with_capacity(plain.len() + TAG);
+        bytes.extend_from_slice(plain.as_bytes());
+        let tag = self.key(party).seal(nonce_of(lookup, place), place, &mut bytes);
+        bytes.extend_from_slice(&tag);
+        Findable::new(lookup, &bytes)
+    }
+}
+
+/// 32 bytes from the system's randomness.
+pub(crate) fn random() -> Result<[u8; 32], Problem> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| Problem::internal(format!("no randomness: {error}")))?;
+    Ok(bytes)
+}

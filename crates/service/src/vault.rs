@@ -1,0 +1,192 @@
+//! Keys of texts as the service uses them: looked up where a text is shown, made where one is written first.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ledger::{AccountId, BookNo, Lookup, Micros, Owner, Position, Purpose, Subject};
+use parking_lot::RwLock;
+use store::TextKey;
+
+use crate::Service;
+use crate::cipher::{BookKeys, SealingKey, random};
+use crate::problem::Problem;
+
+/// For so long, in microseconds, a key of a party is used without looking again: when it is erased on another server.
+const KEEP: i64 = 5_000_000;
+/// So many keys, books and owners are kept; then it is begun anew.
+const MOST: usize = 100_000;
+
+/// The keys of some parties, as far as they are not gone.
+#[derive(Default)]
+pub(crate) struct Keys(HashMap<Subject, SealingKey>);
+
+impl Keys {
+    pub(crate) fn get(&self, party: Subject) -> Option<SealingKey> {
+        self.0.get(&party).copied()
+    }
+}
+
+#[derive(Default)]
+struct Parties {
+    keys: HashMap<Subject, (Option<SealingKey>, Micros)>,
+    /// How often something was erased: what was looked up before that is not kept.
+    erased: u64,
+}
+
+/// What is remembered of the store's vault, and of whose accounts are.
+#[derive(Default)]
+pub(crate) struct Vault {
+    parties: RwLock<Parties>,
+    /// A book's key is never erased.
+    books: RwLock<HashMap<BookNo, Arc<BookKeys>>>,
+    /// An account never changes its owner or purpose.
+    owners: RwLock<HashMap<(BookNo, AccountId), (Owner, Purpose)>>,
+}
+
+fn keep<K: Eq + std::hash::Hash, V>(kept: &mut HashMap<K, V>, key: K, value: V) {
+    if kept.len() >= MOST {
+        kept.clear();
+    }
+    kept.insert(key, value);
+}
+
+impl Service {
+    /// The keys of these parties.
+    pub(crate) async fn text_keys(&self, parties: &[Subject]) -> Result<Keys, Problem> {
+        let now = self.clock.now();
+        let mut keys = Keys::default();
+        let mut missing = Vec::new();
+        let erased = {
+            let known = self.vault.parties.read();
+            for party in parties {
+                match known.keys.get(party) {
+                    // A clock that was set back says nothing about an age.
+                    Some((key, at)) if (0..KEEP).contains(&now.0.saturating_sub(at.0)) => {
+                        keys.0.extend(key.map(|key| (*party, key)));
+                    }
+                    _ => missing.push(*party),
+                }
+            }
+            known.erased
+        };
+        if missing.is_empty() {
+            return Ok(keys);
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        let found = self.store.text_keys(missing.clone()).await?;
+        let mut known = self.vault.parties.write();
+        for (party, found) in missing.into_iter().zip(found) {
+            let key = found.as_ref().map(SealingKey::from);
+            if known.erased == erased {
+                keep(&mut known.keys, party, (key, now));
+            }
+            keys.0.extend(key.map(|key| (party, key)));
+        }
+        Ok(keys)
+    }
+
+    /// Makes the key of a party that is new. It is durable before anything is sealed under it.
+    pub(crate) async fn make_text_key(&self, party: Subject) -> Result<Keys, Problem> {
+        let new = vec![(party, TextKey(random()?))];
+        let kept = self.store.keep_text_keys(new).await?;
+        let key = kept.first().map(SealingKey::from);
+        let mut known = self.vault.parties.write();
+        keep(&mut known.keys, party, (key, self.clock.now()));
+        Ok(Keys(key.map(|key| (party, key)).into_iter().collect()))
+    }
+
+    /// Deletes the key of a party, everywhere but in the memory of other servers, and there within [`KEEP`].
+    pub(crate) async fn forget_text_key(&self, party: Subject) -> Result<(), Problem> {
+        self.store.forget_text_key(party).await?;
+        let mut known = self.vault.parties.write();
+        known.erased += 1;
+        known.keys.remove(&party);
+        Ok(())
+    }
+
+    /// What requests about a book are hashed with. Its key is made before the book's first command.
+    pub(crate) async fn book_keys(&self, book: BookNo) -> Result<Arc<BookKeys>, Problem> {
+        if let Some(known) = self.vault.books.read().get(&book) {
+            return Ok(Arc::clone(known));
+        }
+        let subject = Subject::book(book);
+        let mut found = self.store.text_keys(vec![subject]).await?;
+        let key = match found.pop().flatten() {
+            Some(key) => key,
+            None if self.store.position(book).await? == Position(0) => {
+                let kept = self
+                    .store
+                    .keep_text_keys(vec![(subject, TextKey(random()?))])
+                    .await?;
+                kept.into_iter()
+                    .next()
+                    .ok_or_else(|| Problem::internal("the store kept no key of a book"))?
+            }
+            None => return Err(Problem::internal(format!("{NO_KEY} (book {book})"))),
+        };
+        let keys = Arc::new(BookKeys::from(&key));
+        keep(&mut self.vault.books.write(), book, Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// Checks that the vault of keys belongs to the books: on a store that has any, their key must be there.
+    ///
+    /// # Errors
+    /// What is missing and what to do; or the store failed.
+    pub async fn check_vault(&self) -> Result<(), Problem> {
+        if self.store.position(BookNo::OPERATOR).await? > Position(0) {
+            self.book_keys(BookNo::OPERATOR).await?;
+        }
+        Ok(())
+    }
+
+    /// What a text is found by in a book.
+    pub(crate) async fn lookup(
+        &self,
+        book: BookNo,
+        field: ledger::Field,
+        text: Option<&str>,
+    ) -> Result<Option<Lookup>, Problem> {
+        match text {
+            Some(text) => Ok(Some(self.book_keys(book).await?.lookup(field, text))),
+            None => Ok(None),
+        }
+    }
+
+    /// Whose these accounts are and what for, as far as they are there.
+    pub(crate) async fn account_owners(
+        &self,
+        book: BookNo,
+        accounts: &[AccountId],
+    ) -> Result<HashMap<AccountId, (Owner, Purpose)>, Problem> {
+        let mut owners = HashMap::with_capacity(accounts.len());
+        let mut missing = Vec::new();
+        {
+            let known = self.vault.owners.read();
+            for account in accounts {
+                match known.get(&(book, *account)) {
+                    Some(owner) => _ = owners.insert(*account, *owner),
+                    None => missing.push(*account),
+                }
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        if !missing.is_empty() {
+            let found = self.store.account_owners(book, missing.clone()).await?;
+            let mut known = self.vault.owners.write();
+            for (account, owner) in missing.into_iter().zip(found) {
+                if let Some(owner) = owner {
+                    keep(&mut known, (book, account), owner);
+                    owners.insert(account, owner);
+                }
+            }
+        }
+        Ok(owners)
+    }
+}
+
+/// What is wrong when a book was written to and has no key.
+const NO_KEY: &str = "the keys of names, labels and references are not those of these books: the key of a book is missing; \
+                      restore them from the backup that belongs to these books";

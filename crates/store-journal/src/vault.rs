@@ -1,0 +1,352 @@
+//! The keys of texts: in a file of their own, which, unlike the journal, forgets.
+//!
+//! `texts.vault` begins with a header of 32 bytes: magic "SALDOVLT", version u16, two zeros, store id, CRC32C of those. Then come
+//! groups, each written only after the one before is synced:
+//!
+//! ```text
+//! 0   4  how many entries, from 1
+//! 4   4  CRC32C of the group's offset (u64), the count and the entries
+//! 8      entries: subject (16 bytes, big-endian), key (32 bytes)
+//! ```
+//!
+//! What waits while a group is being synced shares the next one. To forget a key, all others are written to a new file that
+//! takes the place of the old one. All keys are in memory, so that reading a name never waits.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use ledger::Subject;
+use parking_lot::{Mutex, RwLock};
+use store::{StoreError, TextKey};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::log::disk::{read_whole, write_whole};
+use crate::log::{Disk, DiskError, Log, OpenMode, StoreId};
+use crate::open::OpenError;
+use crate::store_impl::OnFatal;
+use crate::task::{Spawn, Task, block_on};
+
+/// The file.
+const NAME: &str = "texts.vault";
+const MAGIC: &[u8; 8] = b"SALDOVLT";
+const VERSION: u16 = 1;
+const HEADER: usize = 32;
+const ENTRY: usize = 48;
+/// The most entries of a group.
+const MOST: usize = 4096;
+/// So many may wait.
+const QUEUE: usize = 65_536;
+
+type Keys = BTreeMap<Subject, TextKey>;
+type Kept = Result<Vec<TextKey>, StoreError>;
+
+/// Keys to be kept, and who waits for that.
+type Waiting = (Vec<(Subject, TextKey)>, oneshot::Sender<Kept>);
+
+enum Order {
+    Keep(Waiting),
+    Forget(Subject, oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// The vault of an open store.
+pub(crate) struct Vault {
+    keys: Arc<RwLock<Keys>>,
+    orders: Mutex<Option<mpsc::Sender<Order>>>,
+    task: Mutex<Option<Task<()>>>,
+}
+
+/// The bytes of a new vault.
+pub(crate) fn create(disk: &dyn Disk, store: &StoreId) -> Result<(), DiskError> {
+    write_whole(disk, NAME, &header(store))
+}
+
+fn header(store: &StoreId) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&[0; 2]);
+    bytes.extend_from_slice(store);
+    let sum = crc32c::crc32c(&bytes);
+    bytes.extend_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+fn put_group(bytes: &mut Vec<u8>, offset: u64, entries: &[(Subject, TextKey)]) {
+    let count = u32::try_from(entries.len()).expect("a group is small");
+    let start = bytes.len();
+    bytes.extend_from_slice(&count.to_le_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    for (subject, key) in entries {
+        bytes.extend_from_slice(&subject.0.to_be_bytes());
+        bytes.extend_from_slice(&key.0);
+    }
+    let sum = checksum(offset, count, &bytes[start + 8..]);
+    bytes[start + 4..start + 8].copy_from_slice(&sum.to_le_bytes());
+}
+
+fn checksum(offset: u64, count: u32, entries: &[u8]) -> u32 {
+    let sum = crc32c::crc32c(&offset.to_le_bytes());
+    crc32c::crc32c_append(crc32c::crc32c_append(sum, &count.to_le_bytes()), entries)
+}
+
+/// The whole group at `offset`, if there is one: its entries' bytes.
+fn group(bytes: &[u8], offset: usize) -> Option<&[u8]> {
+    let (head, rest) = bytes.get(offset..)?.split_first_chunk::<8>()?;
+    let [c0, c1, c2, c3, s0, s1, s2, s3] = *head;
+    let count = u32::from_le_bytes([c0, c1, c2, c3]);
+    if count == 0 || count as usize > MOST {
+        return None;
+    }
+    let entries = rest.get(..count as usize * ENTRY)?;
+    let sum = checksum(offset as u64, count, entries);
+    (sum == u32::from_le_bytes([s0, s1, s2, s3])).then_some(entries)
+}
+
+fn entry(bytes: &[u8]) -> (Subject, TextKey) {
+    let (subject, key) = bytes.split_at(16);
+    let subject = u128::from_be_bytes(subject.try_into().expect("16 bytes"));
+    (
+        Subject(subject),
+        TextKey(key.try_into().expect("an entry has 48 bytes")),
+    )
+}
+
+fn unusable(why: &str) -> OpenError {
+    OpenError::Vault(format!(
+        "{NAME}, which keeps the keys of names, labels and references, {why}; restore it from its backup"
+    ))
+}
+
+/// All keys, and how many bytes of the file hold them.
+fn read(disk: &dyn Disk, store: &StoreId) -> Result<(Keys, usize, usize), OpenError> {
+    let bytes = match read_whole(disk, NAME) {
+        Err(DiskError::NotFound { .. }) => return Err(unusable("is not there")),
+        other => other?,
+    };
+    let expected = header(store);
+    match bytes.get(..HEADER) {
+        Some(found) if found == expected => {}
+        Some(found) if found[..8] == expected[..8] && found[8..12] != expected[8..12] => {
+            return Err(unusable("is of a version that this program does not know"));
+        }
+        Some(found) if found[..12] == expected[..12] && found[12..28] != expected[12..28] => {
+            return Err(unusable("belongs to another store"));
+        }
+        _ => return Err(unusable("is damaged at its head")),
+    }
+    let (mut keys, mut at) = (Keys::new(), HEADER);
+    while let Some(entries) = group(&bytes, at) {
+        keys.extend(entries.chunks_exact(ENTRY).map(entry));
+        at += 8 + entries.len();
+    }
+    // As in the journal: a bad group is a write that was cut off exactly when no good one follows.
+    if let Some(later) = (at + 1..bytes.len()).find(|later| group(&bytes, *later).is_some()) {
+        return Err(unusable(&format!("is damaged between bytes {at} and {later}")));
+    }
+    Ok((keys, at, bytes.len()))
+}
+
+/// The keys of texts of the store on a disk, which a server may have open.
+///
+/// # Errors
+/// There is no store, or its vault can't be read.
+pub fn text_keys(disk: &dyn Disk) -> Result<Vec<(Subject, TextKey)>, OpenError> {
+    let (store, _) = Log::identify(disk).map_err(OpenError::Log)?;
+    let (keys, ..) = read(disk, &store)?;
+    Ok(keys.into_iter().collect())
+}
+
+/// The side that writes.
+struct Writer {
+    disk: Arc<dyn Disk>,
+    store: StoreId,
+    keys: Arc<RwLock<Keys>>,
+    /// The length of the file.
+    end: u64,
+    on_fatal: OnFatal,
+}
+
+impl Vault {
+    /// Opens the vault of a store.
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        store: StoreId,
+        on_fatal: OnFatal,
+        spawn: &dyn Spawn,
+    ) -> Result<Self, OpenError> {
+        let (keys, end, length) = read(&**disk, &store)?;
+        let keys = Arc::new(RwLock::new(keys));
+        let mut writer = Writer {
+            disk: Arc::clone(disk),
+            store,
+            keys: Arc::clone(&keys),
+            end: end as u64,
+            on_fatal,
+        };
+        if end < length {
+            tracing::warn!(
+                bytes = length - end,
+                "an incomplete last write to {NAME} was cut off"
+            );
+            writer.rewrite()?;
+        }
+        let (orders, inbox) = mpsc::channel(QUEUE);
+        let task = Task::start(spawn, "saldo-vault", writer.run(inbox))?;
+        Ok(Self {
+            keys,
+            orders: Mutex::new(Some(orders)),
+            task: Mutex::new(Some(task)),
+        })
+    }
+
+    pub(crate) fn get(&self, subjects: &[Subject]) -> Vec<Option<TextKey>> {
+        let keys = self.keys.read();
+        subjects
+            .iter()
+            .map(|subject| keys.get(subject).copied())
+            .collect()
+    }
+
+    pub(crate) fn all(&self, after: Option<Subject>, limit: usize) -> Vec<(Subject, TextKey)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let keys = self.keys.read();
+        let behind = keys.range((from, Bound::Unbounded)).take(limit);
+        behind.map(|(subject, key)| (*subject, *key)).collect()
+    }
+
+    pub(crate) async fn keep(&self, new: Vec<(Subject, TextKey)>) -> Kept {
+        if new.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.order(|reply| Order::Keep((new, reply))).await
+    }
+
+    pub(crate) async fn forget(&self, subject: Subject) -> Result<(), StoreError> {
+        self.order(|reply| Order::Forget(subject, reply)).await
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Order,
+    ) -> Result<T, StoreError> {
+        let closed = || StoreError::Closed("it takes no keys any more".into());
+        let orders = self.orders.lock().clone().ok_or_else(closed)?;
+        let (reply, answer) = oneshot::channel();
+        let sent = orders.try_send(order(reply));
+        // Whoever waits for the task to end must not wait for this answer to be taken.
+        drop(orders);
+        sent.map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        answer.await.unwrap_or(Err(StoreError::UnknownFate))
+    }
+
+    /// Takes nothing any more, and finishes what was taken.
+    pub(crate) async fn close(&self) {
+        self.orders.lock().take();
+        let task = self.task.lock().take();
+        if let Some(task) = task {
+            // Should it have panicked, nothing is kept any more, which is what was asked for.
+            let _ = task.end().await;
+        }
+    }
+}
+
+impl Drop for Vault {
+    fn drop(&mut self) {
+        block_on(self.close());
+    }
+}
+
+impl Writer {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
+        while let Some(first) = inbox.recv().await {
+            let (mut keeping, mut next) = (Vec::new(), Some(first));
+            while let Some(order) = next {
+                match order {
+                    Order::Keep(waiting) => keeping.push(waiting),
+                    Order::Forget(subject, reply) => {
+                        self.keep(std::mem::take(&mut keeping));
+                        let _ = reply.send(self.forget(subject));
+                    }
+                }
+                next = inbox.try_recv().ok();
+            }
+            self.keep(keeping);
+        }
+    }
+
+    fn keep(&mut self, waiting: Vec<Waiting>) {
+        let mut fresh = Keys::new();
+        {
+            let keys = self.keys.read();
+            for (subject, key) in waiting.iter().flat_map(|(new, _)| new) {
+                if !keys.contains_key(subject) {
+                    fresh.entry(*subject).or_insert(*key);
+                }
+            }
+        }
+        let fresh: Vec<_> = fresh.into_iter().collect();
+        let done = self.append(&fresh);
+        for (new, reply) in waiting {
+            let keys = self.keys.read();
+            let kept = || new.iter().map(|(subject, _)| keys[subject]).collect();
+            // Whoever asked may have gone.
+            let _ = reply.send(done.clone().map(|()| kept()));
+        }
+    }
+
+    /// Writes keys behind the others. Only when they are synced are they there.
+    fn append(&mut self, fresh: &[(Subject, TextKey)]) -> Result<(), StoreError> {
+        for fresh in fresh.chunks(MOST) {
+            let mut bytes = Vec::with_capacity(8 + fresh.len() * ENTRY);
+            put_group(&mut bytes, self.end, fresh);
+            let write = || -> Result<(), DiskError> {
+                let file = self.disk.open(NAME, OpenMode::Existing)?;
+                file.write_at(&bytes, self.end)?;
+                file.sync_data()
+            };
+            write().map_err(|error| self.failed(&error))?;
+            self.end += bytes.len() as u64;
+            self.keys.write().extend(fresh.iter().copied());
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, subject: Subject) -> Result<(), StoreError> {
+        let Some(key) = self.keys.write().remove(&subject) else {
+            return Ok(());
+        };
+        self.rewrite().map_err(|error| {
+            self.keys.write().insert(subject, key);
+            self.failed(&error)
+        })
+    }
+
+    /// Writes all keys to a new file, in place of the old one.
+    fn rewrite(&mut self) -> Result<(), DiskError> {
+        let mut bytes = header(&self.store);
+        {
+            let keys = self.keys.read();
+            let all: Vec<_> = keys.iter().map(|(subject, key)| (*subject, *key)).collect();
+            for some in all.chunks(MOST) {
+                let offset = bytes.len() as u64;
+                put_group(&mut bytes, offset, some);
+            }
+        }
+        write_whole(&*self.disk, NAME, &bytes)?;
+        self.end = bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Without space nothing was kept; after any other error nobody knows what was.
+    fn failed(&self, error: &DiskError) -> StoreError {
+        if matches!(error, DiskError::NoSpace { .. }) {
+            return StoreError::NoSpace;
+        }
+        (self.on_fatal)(&format!("the keys of texts can't be kept: {error}"));
+        StoreError::Closed("a write or sync failed before".into())
+    }
+}
