@@ -189,7 +189,7 @@ impl Service {
     ) -> Result<Listed<AccountBalances>, Problem> {
         caller.require(Scopes::READ)?;
         let field = Field::AccountExternalId;
-        let lookup = self.lookup(caller.viewer.book, field, external_id.as_deref());
+        let lookup = self.lookup(caller, field, external_id.as_deref());
         let filter = AccountFilter {
             owner,
             external_id: lookup.await?,

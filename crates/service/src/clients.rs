@@ -1,8 +1,6 @@
 //! Clients: businesses that hold API keys.
 
-use ledger::{
-    Action, BookNo, Client, ClientChange, ClientId, Code, Field, Micros, NewClient, Notes, Plain, Scopes,
-};
+use ledger::{Action, Client, ClientChange, ClientId, Code, Field, Micros, NewClient, Notes, Plain, Scopes};
 use store::{Listed, Page, Stamped};
 
 use crate::check::{check_notes, check_notes_change, check_text, check_time_zone};
@@ -183,8 +181,11 @@ impl Service {
         caller.require(Scopes::READ)?;
         // The operator looks through the clients of all books, so all are found by one key.
         let field = Field::ClientExternalId;
-        let lookup = self.lookup(BookNo::OPERATOR, field, external_id.as_deref());
-        let found = self.store.clients(caller.viewer, lookup.await?, page).await?;
+        let lookup = match external_id {
+            Some(id) => Some(self.operator_keys().await?.lookup(field, &id)),
+            None => None,
+        };
+        let found = self.store.clients(caller.viewer, lookup, page).await?;
         let keys = self.keys_of_clients(found.items.iter().map(|one| &**one)).await?;
         found.try_map(|client| ClientView::new(&client, &keys))
     }

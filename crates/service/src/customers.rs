@@ -247,7 +247,7 @@ impl Service {
     ) -> Result<Listed<CustomerView>, Problem> {
         caller.require(Scopes::READ)?;
         let field = Field::CustomerExternalId;
-        let lookup = self.lookup(caller.viewer.book, field, external_id.as_deref());
+        let lookup = self.lookup(caller, field, external_id.as_deref());
         let found = self.store.customers(caller.viewer, lookup.await?, page).await?;
         let keys = self
             .keys_of_customers(found.items.iter().map(|one| &**one))

@@ -75,8 +75,8 @@ impl Service {
         caller: &Caller,
         mut asked: Vec<Asked>,
     ) -> Result<Vec<Command>, Problem> {
-        let book = self.book_keys(caller.viewer.book).await?;
-        let operator = self.book_keys(ledger::BookNo::OPERATOR).await?;
+        let book = self.book_keys(caller).await?;
+        let operator = self.operator_keys().await?;
         let (parties, keys) = self.parties(caller, &mut asked).await?;
         let mut sealing = Sealing::new(&keys, &book, &operator)?;
         let stamp = self.clock.now();

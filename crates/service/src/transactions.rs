@@ -345,10 +345,9 @@ impl Service {
         page: Page,
     ) -> Result<Listed<TransactionShown>, Problem> {
         caller.require(Scopes::READ)?;
-        let book = caller.viewer.book;
-        let reference = self.lookup(book, Field::Reference, wanted.reference.as_deref());
+        let reference = self.lookup(caller, Field::Reference, wanted.reference.as_deref());
         let external_id = wanted.external_id.as_deref();
-        let external_id = self.lookup(book, Field::TransactionExternalId, external_id);
+        let external_id = self.lookup(caller, Field::TransactionExternalId, external_id);
         let filter = TransactionFilter {
             reference: reference.await?,
             external_id: external_id.await?,

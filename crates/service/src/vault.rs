@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ledger::{AccountId, BookNo, Lookup, Micros, Owner, Position, Purpose, Subject};
+use ledger::{AccountId, BookNo, ClientId, Lookup, Micros, Owner, Position, Purpose, Subject};
 use parking_lot::RwLock;
 use store::TextKey;
 
-use crate::Service;
 use crate::cipher::{BookKeys, SealingKey, random};
 use crate::problem::Problem;
+use crate::{Caller, Service};
 
 /// For so long, in microseconds, a key of a party is used without looking again: when it is erased on another server.
 const KEEP: i64 = 5_000_000;
@@ -33,12 +33,16 @@ struct Parties {
     erased: u64,
 }
 
+/// A book with its root client.
+type RootedBook = (BookNo, Option<ClientId>);
+
 /// What is remembered of the store's vault, and of whose accounts are.
 #[derive(Default)]
 pub(crate) struct Vault {
     parties: RwLock<Parties>,
-    /// A book's key is never erased.
-    books: RwLock<HashMap<BookNo, Arc<BookKeys>>>,
+    /// A book's key is never erased. After a failover that lost a new book its number is given out again: that one has another
+    /// root client, and another key.
+    books: RwLock<HashMap<RootedBook, Arc<BookKeys>>>,
     /// An account never changes its owner or purpose.
     owners: RwLock<HashMap<(BookNo, AccountId), (Owner, Purpose)>>,
 }
@@ -105,29 +109,46 @@ impl Service {
         Ok(())
     }
 
-    /// What requests about a book are hashed with. Its key is made before the book's first command.
-    pub(crate) async fn book_keys(&self, book: BookNo) -> Result<Arc<BookKeys>, Problem> {
-        if let Some(known) = self.vault.books.read().get(&book) {
+    /// What requests about the caller's book are hashed with.
+    pub(crate) async fn book_keys(&self, caller: &Caller) -> Result<Arc<BookKeys>, Problem> {
+        self.keys_of_book(caller.viewer.book, caller.root).await
+    }
+
+    /// What requests about the operator's book are hashed with, and the texts of all clients.
+    pub(crate) async fn operator_keys(&self) -> Result<Arc<BookKeys>, Problem> {
+        self.keys_of_book(BookNo::OPERATOR, None).await
+    }
+
+    async fn keys_of_book(&self, book: BookNo, root: Option<ClientId>) -> Result<Arc<BookKeys>, Problem> {
+        if let Some(known) = self.vault.books.read().get(&(book, root)) {
             return Ok(Arc::clone(known));
         }
         let subject = Subject::book(book);
-        let mut found = self.store.text_keys(vec![subject]).await?;
-        let key = match found.pop().flatten() {
+        let key = match self.text_key(subject).await? {
             Some(key) => key,
-            None if self.store.position(book).await? == Position(0) => {
-                let kept = self
-                    .store
-                    .keep_text_keys(vec![(subject, TextKey(random()?))])
-                    .await?;
-                kept.into_iter()
-                    .next()
-                    .ok_or_else(|| Problem::internal("the store kept no key of a book"))?
-            }
-            None => return Err(Problem::internal(format!("{NO_KEY} (book {book})"))),
+            None => self.first_key_of(book, subject).await?,
         };
         let keys = Arc::new(BookKeys::from(&key));
-        keep(&mut self.vault.books.write(), book, Arc::clone(&keys));
+        keep(&mut self.vault.books.write(), (book, root), Arc::clone(&keys));
         Ok(keys)
+    }
+
+    /// Makes the key of a book, before its first command.
+    async fn first_key_of(&self, book: BookNo, subject: Subject) -> Result<TextKey, Problem> {
+        if self.store.position(book).await? == Position(0) {
+            let new = vec![(subject, TextKey(random()?))];
+            let kept = self.store.keep_text_keys(new).await?;
+            let kept = kept.into_iter().next();
+            return kept.ok_or_else(|| Problem::internal("the store kept no key of a book"));
+        }
+        // Another request may have made it, and written to the book, since it was looked for.
+        let found = self.text_key(subject).await?;
+        found.ok_or_else(|| Problem::internal(format!("{NO_KEY} (book {book})")))
+    }
+
+    async fn text_key(&self, subject: Subject) -> Result<Option<TextKey>, Problem> {
+        let mut found = self.store.text_keys(vec![subject]).await?;
+        Ok(found.pop().flatten())
     }
 
     /// Checks that the vault of keys belongs to the books: on a store that has any, their key must be there.
@@ -136,20 +157,20 @@ impl Service {
     /// What is missing and what to do; or the store failed.
     pub async fn check_vault(&self) -> Result<(), Problem> {
         if self.store.position(BookNo::OPERATOR).await? > Position(0) {
-            self.book_keys(BookNo::OPERATOR).await?;
+            self.operator_keys().await?;
         }
         Ok(())
     }
 
-    /// What a text is found by in a book.
+    /// What a text is found by in the caller's book.
     pub(crate) async fn lookup(
         &self,
-        book: BookNo,
+        caller: &Caller,
         field: ledger::Field,
         text: Option<&str>,
     ) -> Result<Option<Lookup>, Problem> {
         match text {
-            Some(text) => Ok(Some(self.book_keys(book).await?.lookup(field, text))),
+            Some(text) => Ok(Some(self.book_keys(caller).await?.lookup(field, text))),
             None => Ok(None),
         }
     }

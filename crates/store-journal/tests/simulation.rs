@@ -54,7 +54,7 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 /// How many seeds may pass until a missing defence is noticed.
-const PATIENCE: u64 = 300;
+const PATIENCE: u64 = 3_000;
 
 #[test]
 fn every_defence_is_missed() {

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use ledger::Subject;
 use store::{StoreError, TextKey};
 use tokio::time::Instant;
+use tokio::try_join;
 
 use crate::error::{Failure, OpenError, corrupt};
 use crate::migrate::connect;
 use crate::options::{Options, Url};
 use crate::rows::{self, get_id};
-use crate::session::{Purpose, Transaction};
+use crate::session::{Purpose, Transaction, ask};
 use crate::store_impl::PostgresStore;
 
 type Keys = HashMap<Subject, TextKey>;
@@ -74,9 +75,14 @@ impl PostgresStore {
                 let ids: Vec<_> = first.keys().map(|subject| rows::id(subject.0)).collect();
                 let keys: Vec<_> = first.values().map(|key| key.0.to_vec()).collect();
                 let sql = "insert into saldo.vault (id, key) select * from unnest($1::uuid[], $2::bytea[]) \
-                       on conflict do nothing";
-                tx.query(sql, &[&ids, &keys]).await?;
-                let kept = find(&tx, subjects).await?;
+                       on conflict do nothing returning id";
+                let (made, kept) = try_join!(biased; ask!(tx, sql, ids, keys), find(&tx, subjects))?;
+                if made.len() < first.len() {
+                    // What is found may be from a try whose connection was lost while it waited for a standby. A commit that
+                    // locked a row waits for all before it.
+                    tx.query("select from saldo.heads where book = 0 for update", &[])
+                        .await?;
+                }
                 tx.commit().await?;
                 tx.ended();
                 let key = |subject: &Subject| kept.get(subject).copied();

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use ledger::{
     AccountId, Action, Amount, AssetName, BookNo, ClientId, Command, Done, Key, NewAccount, NewClient, Notes,
-    Owner, Position, Posting, Purpose, Record, Transaction, TransactionId,
+    Owner, Position, Posting, Purpose, Record, Subject, Transaction, TransactionId,
 };
 use store::suite::now;
-use store::{AsOf, Outcome, Store, StoreError, Viewer};
+use store::{AsOf, Outcome, Store, StoreError, TextKey, Viewer};
 use store_postgres::{PostgresStore, Url};
 use tokio::time::timeout;
 
@@ -237,5 +237,35 @@ fn killed_under_load_postgres_loses_nothing_and_nothing_is_done_twice() {
             check(store, book, &all).await;
             store.close().await.expect("a store closes");
         }
+    });
+}
+
+/// A try that lost its connection while it waited for the standby left the key for all to see. Whoever finds it there is not told
+/// that it is kept before the standby has it: with the primary it would be lost, and with it all that was sealed under it.
+#[test]
+fn a_key_is_kept_only_once_the_standby_has_it() {
+    store::suite::run(async {
+        let primary = Cluster::start_on_tcp(&[]);
+        let database = primary.database(make_store).await;
+        let standby = primary.synchronous_standby(&[]);
+        let store = open(&database).await;
+        let new = vec![(Subject(7), TextKey([7; 32]))];
+        let down = standby.keep_down();
+        let keeping = {
+            let (store, new) = (Arc::clone(&store), new.clone());
+            tokio::spawn(async move { store.keep_text_keys(new).await })
+        };
+        let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+                   where datname = current_database() and pid <> pg_backend_pid()";
+        while database.try_sql("select count(*) from saldo.vault").as_deref() != Ok("1") {
+            database.try_sql(end).expect("it runs");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(keeping.await.expect("it ends"), Err(StoreError::Busy));
+        assert_eq!(store.keep_text_keys(new.clone()).await, Err(StoreError::Busy));
+        drop(down);
+        let kept = timeout(NEVER, store.keep_text_keys(new)).await;
+        assert_eq!(kept, Ok(Ok(vec![TextKey([7; 32])])));
+        store.close().await.expect("it closes");
     });
 }

@@ -162,7 +162,10 @@ fn altered() -> Vec<Change> {
             set("hold_accounts", "status = 3 - status"),
             &["hold_accounts", "account"],
         ),
-        change(set("clients", "external_id = gen_random_uuid()"), &["clients", "no"]),
+        change(
+            set("clients", "external_id = gen_random_uuid()"),
+            &["clients", "no"],
+        ),
         change(
             set("customers", "number = number + 1000000"),
             &["customers", "no"],
