@@ -9,6 +9,7 @@ mod magicline;
 mod native;
 mod order;
 mod polygon;
+mod walls;
 mod world;
 
 use super::open;
