@@ -1,8 +1,9 @@
 //! From a request to its answer: the checks that all wire formats share, in the order that their cards state.
 //!
 //! 404 for a path that nobody has, 405, 401, 429, 403, then the dialect's own (version, media type), 413, and last what
-//! the endpoint says: a malformed id, then one that names nothing.
+//! the endpoint says: a malformed id, then one that names nothing. The body is read after 403: nobody unknown fills memory.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +11,22 @@ use ledger::{ClientId, Position, Scopes};
 use service::{Caller, Problem, Service, Standing};
 
 use crate::config::Mount;
-use crate::http::{Body, Context, Method, Request, Response};
+use crate::http::{Arriving, Body, Context, Method, Request, Response};
 use crate::route::{Access, Dialect, Route};
 use crate::router::{Found, Router};
 use crate::{problem, spelling};
 
-/// Answers a request. `id` tells it apart from all others in answers and in the log.
+/// Answers a request. `id` tells it apart from all others in answers and in the log. A body that is still `arriving` takes
+/// the place of the request's, if it comes to that.
 ///
 /// Never fails: whatever goes wrong is an answer in the wire format of the path, and a line in the log if it is ours.
-pub async fn answer(service: &Arc<Service>, router: &Router, id: &str, mut request: Request<'_>) -> Response {
+pub async fn answer(
+    service: &Arc<Service>,
+    router: &Router,
+    id: &str,
+    mut request: Request<'_>,
+    arriving: Option<&mut dyn Arriving>,
+) -> Response {
     let mut response = match router.find(request.method, request.path) {
         Found::Nothing => problem::neutral(&Problem::NotFound {
             what: "path",
@@ -46,9 +54,7 @@ pub async fn answer(service: &Arc<Service>, router: &Router, id: &str, mut reque
                 mount,
                 route,
             };
-            let limit = Duration::from_secs(service.config.request_seconds.into());
-            let answered = tokio::time::timeout(limit, checked.answer(&request, &mut standing)).await;
-            let mut response = match answered.unwrap_or_else(|_| Err(timed_out())) {
+            let mut response = match checked.answer(&request, arriving, &mut standing).await {
                 Ok(response) => response,
                 Err(problem) => refuse(service, dialect, &request, id, &problem),
             };
@@ -65,24 +71,6 @@ pub async fn answer(service: &Arc<Service>, router: &Router, id: &str, mut reque
     response
 }
 
-/// Spells a problem for a request that the server refuses by itself, before or instead of [`answer()`].
-#[must_use]
-pub fn refusal(
-    service: &Arc<Service>,
-    router: &Router,
-    id: &str,
-    request: &Request<'_>,
-    problem: &Problem,
-) -> Response {
-    let response = match router.find(request.method, request.path) {
-        Found::Route { dialect, .. } | Found::OtherMethods { dialect, .. } => {
-            refuse(service, dialect, request, id, problem)
-        }
-        Found::Nothing => problem::neutral(problem),
-    };
-    response.with("x-request-id", id.to_owned())
-}
-
 /// A request whose route is known.
 struct Checked<'a> {
     service: &'a Arc<Service>,
@@ -96,32 +84,35 @@ impl Checked<'_> {
     async fn answer(
         &self,
         request: &Request<'_>,
+        arriving: Option<&mut dyn Arriving>,
         standing: &mut Option<Standing>,
     ) -> Result<Response, Problem> {
-        let caller = match self.route.access {
-            Access::Public => Caller::nobody(),
-            Access::AnyKey | Access::Scope(_) => self.caller(request, standing).await?,
-        };
+        let caller = self.within(self.admit(request, standing)).await?;
         if request.method == Method::Head
             && let Some(head) = self.dialect.head
         {
             return Ok(head());
         }
-        if let Access::Scope(scope) = self.route.access {
-            caller.require(scope)?;
-            // Said at once: in book 0 there is no account, and the answer would be that each of them is unknown.
-            if scope == Scopes::POST && caller.is_operator() {
-                return Err(Problem::bad(
-                    "Saldo-Book",
-                    "must name the root client whose money this is about; the operator has none",
-                ));
-            }
-        }
-        (self.dialect.check)(request, self.route)?;
-        if request.body == Body::TooLarge {
+        self.check_scope(&caller)?;
+        let limit = self.route.body.limit(&self.service.config);
+        let read = match arriving {
+            Some(body) => Some(body.read(limit).await?),
+            None => None,
+        };
+        let body = match &read {
+            None => request.body,
+            Some(Some(bytes)) => Body::Whole(bytes),
+            Some(None) => Body::TooLarge,
+        };
+        let request = Request {
+            params: request.params.iter().copied().collect(),
+            ..Request::new(request.method, request.path, request.query, request.headers, body)
+        };
+        (self.dialect.check)(&request, self.route)?;
+        if body == Body::TooLarge {
             return Err(Problem::TooLarge {
                 what: "bytes of body",
-                limit: self.router.body_limit(self.service, request.method, request.path),
+                limit,
             });
         }
         let context = Context {
@@ -129,7 +120,36 @@ impl Checked<'_> {
             config: self.router.config(),
             caller: &caller,
         };
-        (self.route.handler)(context, request).await
+        self.within((self.route.handler)(context, &request)).await
+    }
+
+    /// What `work` answers, if it does in time. How long a body may take to arrive is counted apart.
+    async fn within<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+        let limit = Duration::from_secs(self.service.config.request_seconds.into());
+        let done = tokio::time::timeout(limit, work).await;
+        done.unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    async fn admit(&self, request: &Request<'_>, standing: &mut Option<Standing>) -> Result<Caller, Problem> {
+        match self.route.access {
+            Access::Public => Ok(Caller::nobody()),
+            Access::AnyKey | Access::Scope(_) => self.caller(request, standing).await,
+        }
+    }
+
+    fn check_scope(&self, caller: &Caller) -> Result<(), Problem> {
+        let Access::Scope(scope) = self.route.access else {
+            return Ok(());
+        };
+        caller.require(scope)?;
+        // Said at once: in book 0 there is no account, and the answer would be that each of them is unknown.
+        if scope == Scopes::POST && caller.is_operator() {
+            return Err(Problem::bad(
+                "Saldo-Book",
+                "must name the root client whose money this is about; the operator has none",
+            ));
+        }
+        Ok(())
     }
 
     /// Who calls, if they may call once more.

@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use service::{Caller, Problem};
 use smallvec::SmallVec;
+
+use crate::route::Boxed;
 
 /// A method of HTTP that some route may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,13 +81,22 @@ impl Headers for Vec<(String, String)> {
     }
 }
 
-/// A request's body, read to its end by the server unless it was too large.
+/// A request's body, as far as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body<'a> {
     /// All of it.
     Whole(&'a [u8]),
-    /// It had more bytes than [`crate::Router::body_limit`] allows.
+    /// It had more bytes than the route's [`crate::BodySize`] allows.
     TooLarge,
+}
+
+/// A body that is still on its way: it is read once it is known who sends it, and that they may.
+pub trait Arriving: Send {
+    /// Reads the body to its end; `None` if it has more bytes than `limit`, and then it is not read on.
+    ///
+    /// # Errors
+    /// [`Problem::BadRequest`] when it ends too early, or comes too slowly.
+    fn read(&mut self, limit: usize) -> Boxed<'_, Result<Option<Bytes>, Problem>>;
 }
 
 /// Values of a pattern's `{…}`, in order; each still percent-encoded.

@@ -25,9 +25,9 @@ mod router;
 pub mod spelling;
 pub mod time;
 
-pub use answer::{answer, refusal};
+pub use answer::answer;
 pub use config::Config;
-pub use http::{Body, Context, Headers, Method, Request, Response};
+pub use http::{Arriving, Body, Context, Headers, Method, Request, Response};
 pub use route::{Access, BodySize, Boxed, Dialect, Endpoint, Handler, Route, handle};
 pub use router::{Found, Router};
 

@@ -70,6 +70,20 @@ pub enum BodySize {
     Usual,
     /// As batches.
     Batch,
+    /// A few short texts from somebody who is not known yet: 16 KiB.
+    Credentials,
+}
+
+impl BodySize {
+    /// How many bytes that are, at most.
+    #[must_use]
+    pub fn limit(self, config: &service::Config) -> usize {
+        match self {
+            Self::Usual => config.body_bytes,
+            Self::Batch => config.batch_body_bytes,
+            Self::Credentials => config.body_bytes.min(16 << 10),
+        }
+    }
 }
 
 /// A route.

@@ -1,12 +1,8 @@
 //! Finding the route of a request: a tree of path segments over all wire formats.
 
-use std::sync::Arc;
-
-use service::Service;
-
 use crate::config::{Config, Mount};
 use crate::http::{Method, Params};
-use crate::route::{BodySize, Dialect, Route};
+use crate::route::{Dialect, Route};
 
 /// The routes of all wire formats that are switched on.
 pub struct Router {
@@ -138,15 +134,6 @@ impl Router {
                     .join(", "),
             },
             None => Found::Nothing,
-        }
-    }
-
-    /// How many bytes of body the server should read for a request, at most.
-    #[must_use]
-    pub fn body_limit(&self, service: &Arc<Service>, method: Method, path: &str) -> usize {
-        match self.find(method, path) {
-            Found::Route { route, .. } if route.body == BodySize::Batch => service.config.batch_body_bytes,
-            _ => service.config.body_bytes,
         }
     }
 

@@ -20,6 +20,16 @@ pub struct Config {
     pub request_seconds: u32,
     /// The most items of a page of a list. Default 1,000.
     pub page_items: usize,
+    /// The most connections at once. Default 16,384.
+    pub connections: usize,
+    /// The most connections at once from one address; 0 is without end. Default 0.
+    pub connections_per_address: usize,
+    /// For how many seconds a connection may be idle between requests. Default 75.
+    pub idle_seconds: u32,
+    /// For how many seconds the rest of a request's head may take to arrive. Default 10.
+    pub head_seconds: u32,
+    /// For how many seconds an answer that a client does not take is kept. Default 60.
+    pub answer_seconds: u32,
 }
 
 impl Default for Config {
@@ -32,6 +42,11 @@ impl Default for Config {
             postings: 1_000,
             request_seconds: 10,
             page_items: 1_000,
+            connections: 16_384,
+            connections_per_address: 0,
+            idle_seconds: 75,
+            head_seconds: 10,
+            answer_seconds: 60,
         }
     }
 }
@@ -42,12 +57,16 @@ impl Config {
     /// # Errors
     /// A text that names the setting and what it may be.
     pub fn check(&self) -> Result<(), String> {
-        let seconds = 1..=86_400;
-        if !seconds.contains(&self.token_lifetime_seconds) {
-            return Err("token_lifetime_seconds must be from 1 to 86400".to_owned());
-        }
-        if !seconds.contains(&self.request_seconds) {
-            return Err("request_seconds must be from 1 to 86400".to_owned());
+        let seconds = [
+            ("token_lifetime_seconds", self.token_lifetime_seconds),
+            ("request_seconds", self.request_seconds),
+            ("idle_seconds", self.idle_seconds),
+            ("head_seconds", self.head_seconds),
+            ("answer_seconds", self.answer_seconds),
+        ];
+        let wrong = |(_, value): &(&str, u32)| !(1..=86_400).contains(value);
+        if let Some((name, _)) = seconds.into_iter().find(wrong) {
+            return Err(format!("{name} must be from 1 to 86400"));
         }
         let sizes = [
             ("body_bytes", self.body_bytes),
@@ -55,6 +74,7 @@ impl Config {
             ("batch_items", self.batch_items),
             ("postings", self.postings),
             ("page_items", self.page_items),
+            ("connections", self.connections),
         ];
         match sizes.into_iter().find(|(_, size)| *size == 0) {
             Some((name, _)) => Err(format!("{name} must be at least 1")),

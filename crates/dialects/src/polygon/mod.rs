@@ -24,7 +24,7 @@ pub fn dialect() -> Dialect {
                 method: Method::Post,
                 pattern: "/auth/token",
                 access: Access::Public,
-                body: BodySize::Usual,
+                body: BodySize::Credentials,
                 handler: handle::<token::IssueToken>,
             },
             Route {

@@ -19,6 +19,15 @@ pub(crate) struct Serve {
     /// A TOML file: limits, and where each wire format is mounted
     #[arg(long, env = "SALDO_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The server's certificate for TLS, then those that lead to its authority: a PEM file, read again when it changes
+    #[arg(long, env = "SALDO_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key: a PEM file
+    #[arg(long, env = "SALDO_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Clients come through a proxy, which speaks TLS with them and names them in X-Forwarded-For
+    #[arg(long, env = "SALDO_BEHIND_PROXY")]
+    behind_proxy: bool,
 }
 
 impl Serve {
@@ -29,6 +38,15 @@ impl Serve {
         let stop = http::on_signal()?;
         // The port before the store: what is in the way shows at once, and opening may take a while.
         let listener = http::listen(&self.listen.listen).await?;
+        let files = self.tls_cert.zip(self.tls_key);
+        let files = files.map(|(certificate, key)| http::Files { certificate, key });
+        if files.is_none() && !self.behind_proxy {
+            refuse_plain_text(&listener, &self.listen.listen)?;
+        }
+        let door = http::Door {
+            tls: files.map(http::acceptor).transpose()?,
+            behind_proxy: self.behind_proxy,
+        };
         let place = self.store.store;
         let store = place.open().await?;
         let service = Arc::new(Service::new(store, config.service.clone(), Clock::System));
@@ -44,9 +62,24 @@ impl Serve {
                 )));
             }
         }
-        http::say(&format!("listening on {}", http::base_url(&listener)?));
-        http::serve(listener, Arc::new(Server::new(service, config)), stop).await
+        let scheme = if door.tls.is_some() { "https" } else { "http" };
+        http::say(&format!("listening on {}", http::base_url(&listener, scheme)?));
+        http::serve(listener, door, Arc::new(Server::new(service, config)), stop).await
     }
+}
+
+/// Secrets must not cross a network as plain text.
+fn refuse_plain_text(listener: &tokio::net::TcpListener, asked: &str) -> Result<(), Failure> {
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::while_doing("asking for the port", error))?;
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{asked} can be reached from other machines, and keys would cross the network as plain text; \
+         give --tls-cert and --tls-key, or --behind-proxy if a proxy before it speaks TLS, or listen on 127.0.0.1"
+    )))
 }
 
 fn read(file: &std::path::Path) -> Result<dialects::Config, Failure> {

@@ -1,13 +1,14 @@
 //! One request and its answer: from hyper's types to those of [`dialects`] and back.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dialects::{Body, Headers, Method, Request, Response, Router};
+use dialects::{Arriving, Body, Boxed, Headers, Method, Request, Response, Router};
 use http_body::{Body as _, Frame};
 use http_body_util::Full;
 use hyper::HeaderMap;
@@ -18,6 +19,8 @@ use service::{Problem, Service};
 
 /// Answers that took longer are logged.
 const SLOW: Duration = Duration::from_secs(1);
+/// The most bytes of a path with its query.
+const URL_BYTES: usize = 8 << 10;
 /// How much of a body that is too large is read and thrown away before the connection is closed.
 const DISCARD_BYTES: usize = 64 << 20;
 /// How long the store may take to say whether it takes writes.
@@ -55,11 +58,22 @@ impl Server {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    pub(super) async fn answer(&self, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
+    pub(super) async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        from: From,
+    ) -> hyper::Response<Full<Bytes>> {
         let begun = Instant::now();
         let (head, incoming) = request.into_parts();
         let path = head.uri.path();
         let response = match path {
+            _ if url_bytes(&head.uri) > URL_BYTES => plain(
+                414,
+                format!("the URL has more than {URL_BYTES} bytes; send what is long in a body"),
+            ),
+            "/healthz" | "/readyz" if !matches!(head.method.as_str(), "GET" | "HEAD") => {
+                plain(405, "ask with GET or HEAD").with("allow", "GET, HEAD")
+            }
             "/healthz" => plain(200, "ok"),
             "/readyz" => self.readiness().await,
             _ => {
@@ -75,6 +89,7 @@ impl Server {
                 method,
                 path,
                 status,
+                client = %from.client(&head.headers),
                 milliseconds = taken.as_millis(),
                 "slow answer"
             );
@@ -83,45 +98,28 @@ impl Server {
     }
 
     /// The answer of a wire format.
-    async fn routed(&self, head: &hyper::http::request::Parts, mut incoming: Incoming, id: &str) -> Response {
+    async fn routed(&self, head: &hyper::http::request::Parts, incoming: Incoming, id: &str) -> Response {
         let method = Method::parse(head.method.as_str());
-        let (path, headers) = (head.uri.path(), Fields(&head.headers));
-        let request = |body| Request::new(method, path, head.uri.query(), &headers, body);
+        let headers = Fields(&head.headers);
+        let request = Request::new(
+            method,
+            head.uri.path(),
+            head.uri.query(),
+            &headers,
+            Body::Whole(b""),
+        );
         if incoming.is_end_stream() {
-            return dialects::answer(&self.service, &self.router, id, request(Body::Whole(b""))).await;
+            return dialects::answer(&self.service, &self.router, id, request, None).await;
         }
-        let limit = self.router.body_limit(&self.service, method, path);
         let within = Duration::from_secs(self.service.config.request_seconds.into());
-        match tokio::time::timeout(within, read(&mut incoming, limit)).await {
-            Ok(Ok(Some(body))) => {
-                dialects::answer(&self.service, &self.router, id, request(Body::Whole(&body))).await
-            }
-            Ok(Ok(None)) => {
-                // Who waits to be asked for the body is not asked.
-                if headers.get("expect").is_none() {
-                    // Late or not, the answer is the same.
-                    let _ = tokio::time::timeout(within, discard(&mut incoming)).await;
-                }
-                dialects::answer(&self.service, &self.router, id, request(Body::TooLarge)).await
-            }
-            late => {
-                let detail = match late {
-                    Ok(_) => "the body ended before its end".to_owned(),
-                    Err(_) => format!(
-                        "the body did not arrive within {} s; send it faster",
-                        within.as_secs()
-                    ),
-                };
-                let problem = Problem::BadRequest { field: None, detail };
-                dialects::refusal(
-                    &self.service,
-                    &self.router,
-                    id,
-                    &request(Body::Whole(b"")),
-                    &problem,
-                )
-            }
+        let mut body = Arrival { incoming, within };
+        let answer = dialects::answer(&self.service, &self.router, id, request, Some(&mut body)).await;
+        // Who waits to be asked for the body is not asked.
+        if !body.incoming.is_end_stream() && headers.get("expect").is_none() {
+            // Late or not, the answer is the same.
+            let _ = tokio::time::timeout(within, discard(&mut body.incoming)).await;
         }
+        answer
     }
 
     /// Whether requests, writes too, can be sent here now.
@@ -165,6 +163,57 @@ fn plain(status: u16, text: impl Into<String>) -> Response {
         "text/plain; charset=utf-8",
         format!("{}\n", text.into()).into_bytes(),
     )
+}
+
+/// The bytes of a URL, without its host.
+fn url_bytes(uri: &hyper::Uri) -> usize {
+    uri.path_and_query().map_or(0, |url| url.as_str().len())
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy)]
+pub(super) struct From {
+    /// Whose connection it came on.
+    pub(super) peer: IpAddr,
+    /// Whether that is a proxy, which says whom it came from.
+    pub(super) behind_proxy: bool,
+}
+
+impl From {
+    /// The address of the client. Of `X-Forwarded-For` the last one is what the proxy itself saw; those before it are what it was
+    /// told.
+    fn client(self, headers: &HeaderMap) -> IpAddr {
+        let told = || {
+            let mut lines = headers.get_all("x-forwarded-for").iter();
+            let last = lines.next_back()?.to_str().ok()?;
+            last.rsplit(',').next()?.trim().parse().ok()
+        };
+        self.behind_proxy.then(told).flatten().unwrap_or(self.peer)
+    }
+}
+
+/// A body on its way.
+struct Arrival {
+    incoming: Incoming,
+    /// How long it may take.
+    within: Duration,
+}
+
+impl Arriving for Arrival {
+    fn read(&mut self, limit: usize) -> Boxed<'_, Result<Option<Bytes>, Problem>> {
+        Box::pin(async move {
+            let read = tokio::time::timeout(self.within, read(&mut self.incoming, limit)).await;
+            let detail = match read {
+                Ok(Ok(body)) => return Ok(body),
+                Ok(Err(_)) => "the body ended before its end".to_owned(),
+                Err(_) => format!(
+                    "the body did not arrive within {} s; send it faster",
+                    self.within.as_secs()
+                ),
+            };
+            Err(Problem::BadRequest { field: None, detail })
+        })
+    }
 }
 
 /// The body, unless it is larger than `limit`: then it is not read on.

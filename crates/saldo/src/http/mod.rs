@@ -1,14 +1,19 @@
 //! The HTTP server: connections, and how they end.
 //!
-//! The path of a request is short: hyper reads its head, [`exchange`] its body, [`dialects::answer()`] answers. What is
-//! here besides are limits: on heads, on idle connections, on how long a stop may take.
+//! The path of a request is short: hyper reads its head, [`dialects::answer()`] answers, [`exchange`] is between the two.
+//! What is here besides are limits: on connections and how long they are waited for ([`connections`], [`patient`]), on heads,
+//! on how long a stop may take; and TLS ([`tls`]).
 
+mod connections;
 mod exchange;
+mod patient;
 mod stop;
+mod tls;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::Write;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,17 +21,24 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
+use self::connections::{Connections, Place};
+use self::exchange::From;
+use self::patient::{Patience, Patient, Phase};
 use crate::failure::Failure;
 
 pub(crate) use exchange::Server;
 pub(crate) use stop::on_signal;
+pub(crate) use tls::{Files, acceptor};
 
 /// The most bytes of a request's head: a URL of 8 KiB, as much of headers, and room for what they stand in.
 const HEAD_BYTES: usize = 20 << 10;
-/// After so long without a whole head a connection is closed: also how long it may idle between requests.
-const IDLE: Duration = Duration::from_secs(75);
+/// The most lines of a request's head.
+const HEADERS: usize = 128;
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long after a failed accept (too many open files) the next one is tried.
 const PAUSE: Duration = Duration::from_millis(100);
 /// What a stop allows beyond the time that a request may take: for writing the answer to a slow reader.
@@ -44,7 +56,7 @@ pub(crate) async fn listen(address: &str) -> Result<TcpListener, Failure> {
 }
 
 /// The URL of a listener for somebody on this machine.
-pub(crate) fn base_url(listener: &TcpListener) -> Result<String, Failure> {
+pub(crate) fn base_url(listener: &TcpListener, scheme: &str) -> Result<String, Failure> {
     let mut address = listener
         .local_addr()
         .map_err(|error| Failure::while_doing("asking for the port", error))?;
@@ -54,7 +66,7 @@ pub(crate) fn base_url(listener: &TcpListener) -> Result<String, Failure> {
             std::net::SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
         });
     }
-    Ok(format!("http://{address}"))
+    Ok(format!("{scheme}://{address}"))
 }
 
 /// Tells whoever started the server something; that nobody listens is no reason to stop.
@@ -65,25 +77,38 @@ pub(crate) fn say(text: &str) {
     }
 }
 
+/// How clients come in.
+#[derive(Default)]
+pub(crate) struct Door {
+    /// What makes TLS of their connections.
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// Whether all of them come through a proxy, which says who they are.
+    pub(crate) behind_proxy: bool,
+}
+
 /// Serves until `stop`, then lets the requests in flight finish and closes the store.
 pub(crate) async fn serve(
     listener: TcpListener,
+    door: Door,
     server: Arc<Server>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let expiring = tokio::spawn(expire(Arc::clone(&server)));
-    let mut http = http1::Builder::new();
-    // Who closes the way there once everything is sent still waits for the answer.
-    http.half_close(true)
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
-        .max_buf_size(HEAD_BYTES);
-    let connections = GracefulShutdown::new();
+    let Door { tls, behind_proxy } = door;
+    let limits = &server.service().config;
+    // All connections of a proxy have its address.
+    let of_address = if behind_proxy {
+        0
+    } else {
+        limits.connections_per_address
+    };
+    let connections = Connections::new(limits.connections, of_address);
+    let house = House::new(Arc::clone(&server), behind_proxy);
     tokio::pin!(stop);
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(PAUSE).await;
@@ -92,26 +117,22 @@ pub(crate) async fn serve(
             },
             () = &mut stop => break,
         };
+        let Some(place) = connections.place(peer.ip()) else {
+            if tls.is_none() {
+                connections.turn_away(stream);
+            }
+            continue;
+        };
         // An answer is written at once and whole; waiting for more to send would only delay it.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
-        let server = Arc::clone(&server);
-        let answer = service_fn(move |request| {
-            let server = Arc::clone(&server);
-            async move { Ok::<_, Infallible>(server.answer(request).await) }
-        });
-        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), answer));
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-        });
+        tokio::spawn(house.receive(stream, peer.ip(), tls.clone(), place));
     }
     drop(listener);
     server.stop();
     let patience = Duration::from_secs(server.service().config.request_seconds.into()) + GRACE;
-    if tokio::time::timeout(patience, connections.shutdown())
+    if tokio::time::timeout(patience, house.open.shutdown())
         .await
         .is_err()
     {
@@ -124,6 +145,86 @@ pub(crate) async fn serve(
         .close()
         .await
         .map_err(|error| Failure::while_doing("closing the store", error))
+}
+
+/// What every connection gets.
+struct House {
+    server: Arc<Server>,
+    http: http1::Builder,
+    patience: Patience,
+    behind_proxy: bool,
+    open: GracefulShutdown,
+}
+
+impl House {
+    fn new(server: Arc<Server>, behind_proxy: bool) -> Self {
+        let limits = &server.service().config;
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let patience = Patience {
+            head: seconds(limits.head_seconds),
+            answer: seconds(limits.answer_seconds),
+        };
+        let mut http = http1::Builder::new();
+        // Who closes the way there once everything is sent still waits for the answer.
+        http.half_close(true)
+            .timer(TokioTimer::new())
+            .header_read_timeout(seconds(limits.idle_seconds))
+            .max_headers(HEADERS)
+            .max_buf_size(HEAD_BYTES);
+        Self {
+            server,
+            http,
+            patience,
+            behind_proxy,
+            open: GracefulShutdown::new(),
+        }
+    }
+
+    /// Answers on a connection until its end.
+    fn receive(
+        &self,
+        stream: TcpStream,
+        peer: IpAddr,
+        tls: Option<TlsAcceptor>,
+        place: Place,
+    ) -> impl Future<Output = ()> + use<> {
+        let phase = Phase::default();
+        let (server, behind_proxy) = (Arc::clone(&self.server), self.behind_proxy);
+        let told = phase.clone();
+        let answer = service_fn(move |request| {
+            let (server, told) = (Arc::clone(&server), told.clone());
+            async move {
+                told.asked();
+                let answer = server.answer(request, From { peer, behind_proxy }).await;
+                told.answered();
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let (http, patience, watcher) = (self.http.clone(), self.patience, self.open.watcher());
+        async move {
+            let _place = place;
+            let ended = match tls {
+                None => {
+                    let stream = TokioIo::new(Patient::new(stream, phase, patience));
+                    watcher.watch(http.serve_connection(stream, answer)).await
+                }
+                Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => {
+                        let stream = TokioIo::new(Patient::new(stream, phase, patience));
+                        watcher.watch(http.serve_connection(stream, answer)).await
+                    }
+                    Ok(Err(error)) => {
+                        tracing::debug!(%error, %peer, "no TLS came about");
+                        return;
+                    }
+                    Err(_) => return,
+                },
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, %peer, "a connection ended early");
+            }
+        }
+    }
 }
 
 /// Records the expiry of holds, for ever. Says so when that begins to fail, and when it works again.

@@ -44,7 +44,7 @@ impl Sandbox {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let stop = http::on_signal()?;
         let listener = http::listen(&self.listen.listen).await?;
-        let url = http::base_url(&listener)?;
+        let url = http::base_url(&listener, "http")?;
         self.store.create().await?;
         let store = self.store.open().await?;
         let config = dialects::Config::default();
@@ -57,7 +57,13 @@ impl Sandbox {
             }
         };
         http::say(&screen::text(&card, &self.store));
-        http::serve(listener, Arc::new(Server::new(service, config)), stop).await
+        http::serve(
+            listener,
+            http::Door::default(),
+            Arc::new(Server::new(service, config)),
+            stop,
+        )
+        .await
     }
 
     /// Makes what is missing of the world, fresh keys, and the card's file.

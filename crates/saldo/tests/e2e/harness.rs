@@ -65,7 +65,7 @@ impl Server {
                     std::fs::read_to_string(&stderr).unwrap_or_default()
                 );
             }
-            if let Some(at) = line.find("http://") {
+            if let Some(at) = line.find("http://").or(line.find("https://")) {
                 let url: String = line[at..].chars().take_while(|c| !c.is_whitespace()).collect();
                 break url;
             }
@@ -76,8 +76,27 @@ impl Server {
             stderr,
             url,
         };
-        assert_eq!(Client::to(&server.url).get("/readyz", &[]).status, 200);
+        // The tests' client speaks no TLS; those who do find it ready too.
+        if server.url.starts_with("http://") {
+            assert_eq!(Client::to(&server.url).get("/readyz", &[]).status, 200);
+        }
         server
+    }
+
+    /// How many files it has open, connections among them.
+    pub(crate) fn open_files(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        files.expect("it runs").count()
+    }
+
+    /// How many bytes of memory it has.
+    pub(crate) fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line
+            .and_then(|line| line.trim().strip_suffix(" kB"))
+            .expect("its memory");
+        kibibytes.parse::<usize>().expect("a number") * 1024
     }
 
     /// The next lines of stdout that begin so.

@@ -8,6 +8,7 @@
 )]
 
 mod copy;
+mod door;
 mod harness;
 mod journal;
 mod postgres;

@@ -140,22 +140,53 @@ async fn a_body_that_was_too_large() {
     let ask = async |path: &str| {
         let headers: Vec<(String, String)> = Vec::new();
         let request = Request::new(Method::Post, path, None, &headers, Body::TooLarge);
-        dialects::answer(&world.service, &world.router, "1", request).await
+        dialects::answer(&world.service, &world.router, "1", request, None).await
     };
     let answer = ask("/v0.9/auth/token").await;
     assert_eq!(answer.status, 413);
     assert_eq!(
         answer.body,
-        br#"{"error":"At most 1048576 bytes of body are taken at once; send less."}"#
+        br#"{"error":"At most 16384 bytes of body are taken at once; send less."}"#
     );
     // Whether the path takes it comes first.
     assert_eq!(ask("/clients/accounts").await.status, 405);
-    assert_eq!(
-        world
-            .router
-            .body_limit(&world.service, Method::Post, "/v0.9/auth/token"),
-        1 << 20
-    );
+}
+
+/// A body that remembers whether it was asked for, and how large it might be.
+#[derive(Default)]
+struct Waiting(Option<usize>);
+
+impl dialects::Arriving for Waiting {
+    fn read(&mut self, limit: usize) -> dialects::Boxed<'_, Result<Option<bytes::Bytes>, service::Problem>> {
+        assert_eq!(self.0.replace(limit), None, "a body is read once");
+        Box::pin(async { Ok(Some(bytes::Bytes::from_static(b"{}"))) })
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_read_once_it_is_known_who_sends_it() {
+    let world = World::new().await;
+    let reader = world.key(world.root, Scopes::READ).await.token();
+    let all = world.key.token();
+    let post = "/api/v1/transactions";
+    let batch = "/api/v1/transactions/batch";
+    for (path, token, status, read) in [
+        ("/nowhere", &*all, 404, None),
+        ("/clients/accounts", &*all, 405, None),
+        (post, "", 401, None),
+        (post, "saldo_x", 401, None),
+        (post, &*reader, 403, None),
+        (post, &*all, 400, Some(1 << 20)),
+        (batch, &*reader, 403, None),
+        (batch, &*all, 400, Some(16 << 20)),
+        ("/v0.9/auth/token", "", 400, Some(16 << 10)),
+    ] {
+        let headers = vec![("Authorization".to_owned(), format!("Bearer {token}"))];
+        let request = Request::new(Method::Post, path, None, &headers, Body::Whole(b""));
+        let mut body = Waiting::default();
+        let answer = dialects::answer(&world.service, &world.router, "1", request, Some(&mut body)).await;
+        assert_eq!((answer.status, body.0), (status, read), "{path} {token}");
+    }
 }
 
 #[test]

@@ -110,7 +110,7 @@ impl World {
             &headers,
             Body::Whole(body.as_bytes()),
         );
-        let response = dialects::answer(&self.service, &self.router, "req-1", request).await;
+        let response = dialects::answer(&self.service, &self.router, "req-1", request, None).await;
         let headers = response
             .headers
             .iter()

@@ -377,7 +377,7 @@ async fn what_is_no_json() {
         Body::Whole(b"{\"legalName\":\"\xff\"}"),
     );
     let world = &api.world;
-    let response = dialects::answer(&world.service, &world.router, "req-1", request).await;
+    let response = dialects::answer(&world.service, &world.router, "req-1", request, None).await;
     assert_eq!(response.status, 400);
     assert!(str::from_utf8(&response.body).unwrap().contains("UTF-8"));
     api.ask("POST", "/customers", &[], r#"{"legalName":"\ud800"}"#)
@@ -390,7 +390,7 @@ async fn what_is_no_json() {
         &headers,
         Body::TooLarge,
     );
-    let response = dialects::answer(&world.service, &world.router, "req-1", request).await;
+    let response = dialects::answer(&world.service, &world.router, "req-1", request, None).await;
     assert_eq!(response.status, 413);
     assert!(
         str::from_utf8(&response.body)
