@@ -60,10 +60,12 @@
 //!
 //! Runs (`00000001.keys`) are described in [`log::run`], the keys of texts (`texts.vault`) in `vault.rs`.
 
+pub mod backup;
 mod committer;
 mod effective;
 mod feed;
 mod find;
+mod frozen;
 mod history;
 mod index;
 pub mod log;
@@ -86,5 +88,5 @@ pub use log::RealDisk;
 pub use marks::{mark, set_mark, set_signing_key};
 pub use open::{OpenError, Options, create, folder};
 pub use store_impl::JournalStore;
-pub use vault::text_keys;
-pub use verify::{Report, VerifyError, verify};
+pub use vault::{text_keys, vault_copy};
+pub use verify::{Progress, Report, VerifyError, verify};

@@ -159,7 +159,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Resu
     let names = snapshot::list(&**disk)?;
     let restored = names
         .iter()
-        .find_map(|name| snapshot::read(&**disk, &store, name, origin));
+        .find_map(|name| snapshot::read(&**disk, &store, name, origin).ok());
     let (log, recovery, replay) = match restored {
         Some(restored) => match replay(disk, options, &hasher, Replay::new(restored)) {
             // Disposable: a snapshot of a frame that the log does not have gives way to the whole journal.

@@ -23,7 +23,7 @@ use crate::committer::Unsealed;
 use crate::effective::{Deviation, Deviations};
 use crate::log::disk::{Beside, read_whole};
 use crate::log::skew::Roots;
-use crate::log::{Disk, DiskError, Locator, LogPosition, StoreId};
+use crate::log::{Disk, DiskError, Locator, LogPosition, OpenMode, StoreId};
 use crate::tables::{Published, Tip};
 use crate::task::pause;
 
@@ -32,7 +32,7 @@ const VERSION: u16 = 2;
 const HEADER: usize = 8 + 2 + 16;
 /// Accounts are copied so many at a time.
 const ACCOUNTS: u32 = 2048;
-const ENDING: &str = ".snap";
+pub(crate) const ENDING: &str = ".snap";
 /// So many snapshots are kept: the newest, and one to fall back on.
 const KEPT: usize = 2;
 
@@ -345,44 +345,87 @@ fn save_accounts(published: &Published, book: BookNo, first: AccountNo) -> Chunk
     }
 }
 
-/// Reads a snapshot back. `None` when it is not whole: then an older one, or the whole journal, serves.
-pub(crate) fn read(disk: &dyn Disk, store: &StoreId, name: &str, origin: LogPosition) -> Option<Restored> {
-    let bytes = read_whole(disk, name).ok()?;
-    let header = bytes.get(..HEADER)?;
+/// The bytes behind the head of a snapshot of this store.
+fn body<'a>(bytes: &'a [u8], store: &StoreId) -> Option<&'a [u8]> {
+    let (header, body) = bytes.split_at_checked(HEADER)?;
     let ours = &header[..8] == MAGIC && header[8..10] == VERSION.to_le_bytes() && header[10..] == *store;
-    if !ours {
+    ours.then_some(body)
+}
+
+/// The first chunk, and what is behind it.
+fn next_chunk(rest: &[u8]) -> Option<(Chunk, &[u8])> {
+    let (length, tail) = rest.split_first_chunk::<4>()?;
+    let (crc, tail) = tail.split_first_chunk::<4>()?;
+    let (body, tail) = tail.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    if crc32c::crc32c(body) != u32::from_le_bytes(*crc) {
         return None;
     }
+    Some((postcard::from_bytes(body).ok()?, tail))
+}
+
+/// The frame from which on opening replays with a snapshot. `None` when its beginning is not whole.
+pub(crate) fn position(disk: &dyn Disk, store: &StoreId, name: &str) -> Option<LogPosition> {
+    let mut bytes = [0; 256];
+    let file = disk.open(name, OpenMode::Existing).ok()?;
+    let read = file.read_at(&mut bytes, 0).ok()?;
+    match next_chunk(body(&bytes[..read], store)?)?.0 {
+        Chunk::From(sequence, start, end, hash) => Some(LogPosition {
+            sequence,
+            start: Locator::new(start),
+            end: Locator::new(end),
+            hash,
+        }),
+        _ => None,
+    }
+}
+
+/// Reads a snapshot back. An error when it is not whole: then an older one, or the whole journal, serves.
+pub(crate) fn read(
+    disk: &dyn Disk,
+    store: &StoreId,
+    name: &str,
+    origin: LogPosition,
+) -> Result<Restored, String> {
+    let bytes = read_whole(disk, name).map_err(|error| error.to_string())?;
+    let mut rest = body(&bytes, store).ok_or("byte 0: it is of another version or store, or damaged")?;
     let mut restored = Restored::nothing(origin);
-    let mut rest = &bytes[HEADER..];
     loop {
-        let (length, tail) = rest.split_first_chunk::<4>()?;
-        let (crc, tail) = tail.split_first_chunk::<4>()?;
-        let (body, tail) = tail.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        if crc32c::crc32c(body) != u32::from_le_bytes(*crc) {
-            return None;
-        }
+        let at = bytes.len() - rest.len();
+        let (chunk, tail) = next_chunk(rest).ok_or_else(|| {
+            format!("byte {at}: the chunk there is cut off, or does not match its checksum")
+        })?;
         rest = tail;
-        match postcard::from_bytes::<Chunk>(body).ok()? {
+        let taken = match chunk {
+            Chunk::End if rest.is_empty() => return Ok(restored),
+            Chunk::End => None,
+            chunk => restored.take(chunk),
+        };
+        taken.ok_or_else(|| format!("byte {at}: the chunk there does not fit those before it"))?;
+    }
+}
+
+impl Restored {
+    fn take(&mut self, chunk: Chunk) -> Option<()> {
+        match chunk {
             Chunk::From(sequence, start, end, hash) => {
                 let (start, end) = (Locator::new(start), Locator::new(end));
-                restored.from = LogPosition {
+                self.from = LogPosition {
                     sequence,
                     start,
                     end,
                     hash,
                 };
-                restored.published.log = restored.from;
+                self.published.log = self.from;
             }
-            Chunk::Book(saved) => restore_book(&mut restored, *saved)?,
+            Chunk::Book(saved) => restore_book(self, *saved)?,
             Chunk::Accounts {
                 stamp,
                 book,
                 first,
                 rows,
             } => {
-                restored.account_stamps.insert((book, first.0 / ACCOUNTS), stamp);
-                restore_accounts(&mut restored.published, book, rows)?;
+                self.account_stamps.insert((book, first.0 / ACCOUNTS), stamp);
+                restore_accounts(&mut self.published, book, rows)?;
             }
             Chunk::Pairs {
                 stamp,
@@ -393,10 +436,11 @@ pub(crate) fn read(disk: &dyn Disk, store: &StoreId, name: &str, origin: LogPosi
                     .into_iter()
                     .map(|(hash, at)| (hash, Locator::new(at)))
                     .collect();
-                restored.pairs = (segment, stamp, pairs);
+                self.pairs = (segment, stamp, pairs);
             }
-            Chunk::End => return rest.is_empty().then_some(restored),
+            Chunk::End => {}
         }
+        Some(())
     }
 }
 

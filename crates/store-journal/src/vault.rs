@@ -28,7 +28,7 @@ use crate::store_impl::OnFatal;
 use crate::task::{Spawn, Task, block_on};
 
 /// The file.
-const NAME: &str = "texts.vault";
+pub(crate) const NAME: &str = "texts.vault";
 const MAGIC: &[u8; 8] = b"SALDOVLT";
 const VERSION: u16 = 1;
 const HEADER: usize = 32;
@@ -38,7 +38,7 @@ const MOST: usize = 4096;
 /// So many may wait.
 const QUEUE: usize = 65_536;
 
-type Keys = BTreeMap<Subject, TextKey>;
+pub(crate) type Keys = BTreeMap<Subject, TextKey>;
 type Kept = Result<Vec<TextKey>, StoreError>;
 
 /// Keys to be kept, and who waits for that.
@@ -61,7 +61,7 @@ pub(crate) fn create(disk: &dyn Disk, store: &StoreId) -> Result<(), DiskError> 
     write_whole(disk, NAME, &header(store))
 }
 
-fn header(store: &StoreId) -> Vec<u8> {
+pub(crate) fn header(store: &StoreId) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -153,8 +153,32 @@ fn read(disk: &dyn Disk, store: &StoreId) -> Result<(Keys, usize, usize), OpenEr
 /// There is no store, or its vault can't be read.
 pub fn text_keys(disk: &dyn Disk) -> Result<Vec<(Subject, TextKey)>, OpenError> {
     let (store, _) = Log::identify(disk).map_err(OpenError::Log)?;
-    let (keys, ..) = read(disk, &store)?;
-    Ok(keys.into_iter().collect())
+    Ok(text_keys_of(disk, &store)?.into_iter().collect())
+}
+
+/// The vault of the store on a disk as a file of its own, without what was forgotten. A server may have the store open.
+///
+/// # Errors
+/// There is no store, or its vault can't be read.
+pub fn vault_copy(disk: &dyn Disk) -> Result<Vec<u8>, OpenError> {
+    let (store, _) = Log::identify(disk).map_err(OpenError::Log)?;
+    Ok(whole(&store, &text_keys_of(disk, &store)?))
+}
+
+/// A whole vault with these keys.
+fn whole(store: &StoreId, keys: &Keys) -> Vec<u8> {
+    let mut bytes = header(store);
+    let all: Vec<_> = keys.iter().map(|(subject, key)| (*subject, *key)).collect();
+    for some in all.chunks(MOST) {
+        let offset = bytes.len() as u64;
+        put_group(&mut bytes, offset, some);
+    }
+    bytes
+}
+
+/// The keys of texts of a store of this id.
+pub(crate) fn text_keys_of(disk: &dyn Disk, store: &StoreId) -> Result<Keys, OpenError> {
+    read(disk, store).map(|(keys, ..)| keys)
 }
 
 /// The side that writes.
@@ -327,15 +351,7 @@ impl Writer {
 
     /// Writes all keys to a new file, in place of the old one.
     fn rewrite(&mut self) -> Result<(), DiskError> {
-        let mut bytes = header(&self.store);
-        {
-            let keys = self.keys.read();
-            let all: Vec<_> = keys.iter().map(|(subject, key)| (*subject, *key)).collect();
-            for some in all.chunks(MOST) {
-                let offset = bytes.len() as u64;
-                put_group(&mut bytes, offset, some);
-            }
-        }
+        let bytes = whole(&self.store, &self.keys.read());
         write_whole(&*self.disk, NAME, &bytes)?;
         self.end = bytes.len() as u64;
         Ok(())

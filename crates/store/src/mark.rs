@@ -42,7 +42,7 @@ impl fmt::Display for Mark {
             ),
             Self::Unfinished(from) => write!(
                 f,
-                "it is an unfinished copy of {from}; run the same `saldo copy` again, which goes on where it was"
+                "it is an unfinished copy of {from}; run the same `saldo copy` or `saldo restore` again, which goes on where it was"
             ),
         }
     }

@@ -1,9 +1,11 @@
 //! The command line.
 #![allow(clippy::print_stderr, reason = "a command says on stderr what went wrong")]
 
+mod backup;
 mod copy;
 mod init;
 mod migrate;
+mod restore;
 mod serve;
 mod verify;
 
@@ -12,6 +14,9 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use ledger::{BookNo, Position};
+use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 use crate::bench::Bench;
@@ -42,6 +47,10 @@ enum Command {
     Copy(copy::Copy),
     /// Checks a store to the last record and row: checksums, arithmetic, decisions, what was derived from them
     Verify(verify::Verify),
+    /// Keeps a copy of a folder's journal, also while a server uses it; `backup verify` proves it
+    Backup(Box<backup::Backup>),
+    /// Makes a store of a backup, as it was at its end or at a moment before
+    Restore(Box<restore::Restore>),
     /// Sends load to running servers, and shows how fast they answered
     Bench(Bench),
 }
@@ -96,6 +105,14 @@ pub(crate) fn run() -> ExitCode {
             log("warn");
             in_runtime(copy.run())
         }
+        Command::Backup(backup) => {
+            log("warn");
+            in_runtime(backup.run())
+        }
+        Command::Restore(restore) => {
+            log("warn");
+            in_runtime(restore.run())
+        }
         Command::Verify(verify) => {
             log("warn");
             return match in_runtime(async { Ok(verify.run().await) }) {
@@ -118,6 +135,23 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A bar, where somebody looks at it.
+fn bar(template: &str) -> ProgressBar {
+    let bar = match std::io::stderr().is_terminal() {
+        true => ProgressBar::no_length(),
+        false => ProgressBar::hidden(),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// A book with its position and digest, as programs read it.
+fn book_as_json((book, position, digest): &(BookNo, Position, [u8; 32])) -> Value {
+    json!({"book": book.0, "position": position.0.to_string(), "digest": hex(digest)})
 }
 
 /// A digest as people read it.

@@ -1,21 +1,20 @@
 //! `saldo verify`: checks a store against itself.
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use ledger::{BookNo, Position};
 use serde_json::{Value, json};
 use store_journal::log::LogError;
 
-use super::hex;
+use super::{bar, book_as_json, hex};
 use crate::place::{Place, options, postgres_options};
 
 /// Checks a store.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Exits with 0 when all is well, 1 when something is damaged, 2 when it could not be checked."
+    after_help = "Servers may use the store meanwhile: it is checked as it was when this began, and nothing is changed. Exits with 0 \
+                  when all is well, 1 when something is damaged, 2 when it could not be checked."
 )]
 pub(crate) struct Verify {
     #[command(flatten)]
@@ -72,25 +71,13 @@ impl Verify {
     }
 }
 
-/// A bar, where somebody looks at it.
-fn bar(template: &str) -> ProgressBar {
-    let bar = match std::io::stderr().is_terminal() {
-        true => ProgressBar::no_length(),
-        false => ProgressBar::hidden(),
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
-}
-
 fn check_folder(folder: &Path, place: &Place) -> Result<Good, Bad> {
     use store_journal::{OpenError, Report, VerifyError};
     let bad = |error: VerifyError| {
         let unchecked = matches!(
             &error,
             VerifyError::Open(
-                OpenError::NotFound(_) | OpenError::Log(LogError::Locked(_) | LogError::Disk(_))
+                OpenError::NotFound(_) | OpenError::Disk(_) | OpenError::Log(LogError::Disk(_))
             )
         );
         Bad {
@@ -103,9 +90,7 @@ fn check_folder(folder: &Path, place: &Place) -> Result<Good, Bad> {
     }
     let disk = store_journal::folder(folder, false).map_err(|error| bad(error.into()))?;
     let bar = bar("{wide_bar} {bytes}/{total_bytes} {eta}");
-    let mut options = options();
-    options.despite_mark = true;
-    let report = store_journal::verify(&disk, &options, &place.to_string(), |progress| {
+    let report = store_journal::verify(&disk, &options(), &place.to_string(), |progress| {
         bar.set_length(progress.total);
         bar.set_position(progress.bytes);
     });
@@ -116,11 +101,24 @@ fn check_folder(folder: &Path, place: &Place) -> Result<Good, Bad> {
         bytes,
         books,
         bytes_cut,
+        keyless,
     } = report.map_err(bad)?;
+    if let Some((book, party)) = keyless.first() {
+        return Err(Bad {
+            damaged: true,
+            error: format!(
+                "texts.vault has no key for {} books, clients and customers who were not erased, as of {} in book {book}; what was \
+                 written about them can't be read. Restore it from the backup that belongs to these books",
+                keyless.len(),
+                ledger::ClientId(party.0)
+            ),
+        });
+    }
     let mut text = format!("{records} records in {frames} frames, {bytes} bytes\n");
     if bytes_cut > 0 {
         text += &format!(
-            "{bytes_cut} bytes of an incomplete last write were put aside; nobody was told that it was done\n"
+            "{bytes_cut} bytes of an incomplete last write are at its end; nobody was told that it was done, and the next start puts \
+             them aside\n"
         );
     }
     Ok(Good {
@@ -158,9 +156,8 @@ fn as_text(good: &Good) -> String {
 }
 
 fn as_json(good: Good) -> Value {
-    let book = |(book, position, digest): &(BookNo, Position, [u8; 32])| json!({"book": book.0, "position": position.0.to_string(), "digest": hex(digest)});
     let mut said = good.numbers;
     said["ok"] = true.into();
-    said["books"] = good.books.iter().map(book).collect();
+    said["books"] = good.books.iter().map(book_as_json).collect();
     said
 }

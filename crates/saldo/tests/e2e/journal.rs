@@ -23,7 +23,6 @@ fn one_process_at_a_time() {
     for command in [
         vec!["sandbox", "--listen", "127.0.0.1:0", "--store", &store],
         vec!["serve", "--listen", "127.0.0.1:0", "--store", &store],
-        vec!["verify", "--store", &store],
     ] {
         let refused = run(&command);
         assert!(!refused.status.success());
@@ -34,6 +33,8 @@ fn one_process_at_a_time() {
         );
     }
     assert_eq!(sandbox.conduit().get("/clients/accounts", &[]).status, 200);
+    // Who only reads may.
+    home.verify();
 }
 
 #[test]

@@ -7,6 +7,7 @@
     reason = "the same tests, each time on the store of the module around them"
 )]
 
+mod backup;
 mod copy;
 mod door;
 mod harness;

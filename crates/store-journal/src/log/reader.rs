@@ -55,6 +55,11 @@ impl LogReader {
         *self.shared.synced.lock()
     }
 
+    /// The position before the first frame of a store.
+    pub(crate) fn origin_of(store: &StoreId) -> LogPosition {
+        Shared::origin(&super::frame::Seal::new(store))
+    }
+
     /// The position before the first frame.
     pub fn origin(&self) -> LogPosition {
         Shared::origin(&self.shared.seal)

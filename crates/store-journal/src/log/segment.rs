@@ -134,6 +134,11 @@ impl Segment {
         Ok((Self { span, file }, found))
     }
 
+    /// The span in a header, if its checksum is right.
+    pub(crate) fn span_of(header: &[u8]) -> Option<Span> {
+        decode(header.first_chunk()?).map(|(.., span)| span)
+    }
+
     /// Reads up to the buffer's length from a byte of the file; less at the end of the segment.
     pub(crate) fn read(&self, buffer: &mut [u8], offset: u64) -> Result<usize, DiskError> {
         let left = usize::try_from(self.span.capacity.saturating_sub(offset)).unwrap_or(usize::MAX);

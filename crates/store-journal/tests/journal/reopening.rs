@@ -52,6 +52,11 @@ async fn an_end_without_closing_loses_nothing() {
     }
 }
 
+fn digest(report: &store_journal::Report) -> [u8; 32] {
+    let book = report.books.iter().find(|(no, ..)| *no == BOOK);
+    book.expect("the book is there").2
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn snapshots_and_runs_are_disposable() {
     let place = tempfile::tempdir().expect("a folder is made");
@@ -72,11 +77,23 @@ async fn snapshots_and_runs_are_disposable() {
             bytes[middle] ^= 1;
             std::fs::write(&file, bytes).expect("it is written");
         }
-        assert_eq!(check(place.path()).expect("damaged helpers are made again"), good);
+        check(place.path()).expect_err("the damage is found");
+        let store = open(place.path());
+        assert_eq!(
+            store.digest(BOOK).await.expect("it opens all the same").1,
+            digest(&good)
+        );
+        drop(store);
         files(place.path(), ending)
             .iter()
             .for_each(|file| std::fs::remove_file(file).expect("it is removed"));
-        assert_eq!(check(place.path()).expect("missing helpers are made again"), good);
+        let without = check(place.path()).expect("it is good without them");
+        assert_eq!(without.books, good.books);
+        drop(open(place.path()));
+        assert_eq!(
+            check(place.path()).expect("they are made again").books,
+            good.books
+        );
     }
 }
 

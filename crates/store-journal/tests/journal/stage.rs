@@ -26,6 +26,8 @@ struct Play {
     changed: Condvar,
     fail_syncs: AtomicBool,
     full: AtomicBool,
+    /// There is no space for files that are to be called so in the end.
+    refused: Mutex<Option<&'static str>>,
 }
 
 impl Play {
@@ -78,6 +80,12 @@ impl Stage {
     /// Whether there is no space for another segment.
     pub(crate) fn be_full(&self, full: bool) {
         self.play.full.store(full, Ordering::Release);
+        *self.play.refused.lock() = None;
+    }
+
+    /// From now on there is no space for files of this ending.
+    pub(crate) fn refuse(&self, ending: &'static str) {
+        *self.play.refused.lock() = Some(ending);
     }
 
     /// Waits until something was done that begins and ends so; answers whether it was before `patience` ended.
@@ -124,6 +132,8 @@ struct File {
     inner: Arc<dyn DiskFile>,
     play: Arc<Play>,
     is_snapshot: bool,
+    /// What it is to be called.
+    name: String,
 }
 
 impl Disk for Stage {
@@ -147,6 +157,7 @@ impl Disk for Stage {
             inner: file,
             play: Arc::clone(&self.play),
             is_snapshot: name.ends_with(".snap.new"),
+            name: name.strip_suffix(".new").unwrap_or(name).to_owned(),
         }))
     }
 
@@ -186,6 +197,16 @@ impl DiskFile for File {
                 self.play.changed.wait(&mut scene);
             }
             scene.writes_left = scene.writes_left.map(|left| left - 1);
+        }
+        if self
+            .play
+            .refused
+            .lock()
+            .is_some_and(|ending| self.name.ends_with(ending))
+        {
+            return Err(DiskError::NoSpace {
+                name: self.name.clone(),
+            });
         }
         self.inner.write_at(bytes, offset)
     }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{BookNo, Position, Record, Subject};
+use ledger::{BookNo, Command, Position, Record, Subject};
 use store::audit::Fed;
-use store::{Mark, Store, StoreError, TextKey};
+use store::{Mark, Outcome, Store, StoreError, TextKey};
 use tokio::time::{Instant, sleep};
 
 use super::source::disk;
@@ -24,18 +24,18 @@ const KEYS: usize = 10_000;
 type End = (Position, [u8; 32]);
 
 /// A store that becomes a copy.
-pub(super) struct Destination {
+pub(in crate::cli) struct Destination {
     place: Place,
     store: Arc<dyn Store>,
     /// Where its books stand.
     ends: BTreeMap<BookNo, End>,
     /// How many records were taken now.
-    pub(super) taken: u64,
+    pub(in crate::cli) taken: u64,
 }
 
 impl Destination {
     /// Opens the store, made if there is none.
-    pub(super) async fn open(place: &Place) -> Result<Self, Failure> {
+    pub(in crate::cli) async fn open(place: &Place) -> Result<Self, Failure> {
         place.create().await?;
         let store = place.open_despite_mark().await?;
         let mut ends = BTreeMap::new();
@@ -54,11 +54,11 @@ impl Destination {
         })
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::cli) fn is_empty(&self) -> bool {
         self.ends.values().all(|(position, _)| position.0 == 0)
     }
 
-    pub(super) async fn mark(&self) -> Result<Option<Mark>, Failure> {
+    pub(in crate::cli) async fn mark(&self) -> Result<Option<Mark>, Failure> {
         match &self.place {
             Place::Folder(folder) => {
                 store_journal::mark(&*disk(folder, &self.place)?).map_err(|error| self.failed(&error))
@@ -70,29 +70,35 @@ impl Destination {
         }
     }
 
-    /// Marks it as unfinished, and gives it the key of where it comes from.
-    pub(super) async fn begin(&self, from: &Place, signing_key: [u8; 32]) -> Result<(), Failure> {
-        let mark = Mark::Unfinished(from.to_string());
+    /// Marks it as unfinished, and gives it the key of where it comes from; without one it keeps its own.
+    pub(in crate::cli) async fn begin(
+        &self,
+        from: &str,
+        signing_key: Option<[u8; 32]>,
+    ) -> Result<(), Failure> {
+        let mark = Mark::Unfinished(from.to_owned());
         match &self.place {
             Place::Folder(folder) => {
                 let disk = disk(folder, &self.place)?;
-                store_journal::set_mark(&*disk, Some(&mark))
-                    .and_then(|()| store_journal::set_signing_key(&*disk, signing_key))
-                    .map_err(|error| self.failed(&error))
+                let set = store_journal::set_mark(&*disk, Some(&mark));
+                set.map_err(|error| self.failed(&error))?;
+                let Some(key) = signing_key else { return Ok(()) };
+                store_journal::set_signing_key(&*disk, key).map_err(|error| self.failed(&error))
             }
             Place::Postgres(url) => {
                 let options = postgres_options();
                 store_postgres::set_mark(url, &options, Some(&mark))
                     .await
                     .map_err(|error| self.failed(&error))?;
-                let set = store_postgres::set_signing_key(url, &options, signing_key).await;
+                let Some(key) = signing_key else { return Ok(()) };
+                let set = store_postgres::set_signing_key(url, &options, key).await;
                 set.map_err(|error| self.failed(&error))
             }
         }
     }
 
     /// Closes it; it may be used now.
-    pub(super) async fn finish(self) -> Result<(), Failure> {
+    pub(in crate::cli) async fn finish(self) -> Result<(), Failure> {
         self.store.close().await?;
         match &self.place {
             Place::Folder(folder) => store_journal::set_mark(&*disk(folder, &self.place)?, None)
@@ -105,14 +111,14 @@ impl Destination {
     }
 
     /// Closes it as it is.
-    pub(super) async fn leave(self) {
+    pub(in crate::cli) async fn leave(self) {
         if let Err(error) = self.store.close().await {
             tracing::warn!(%error, "the store could not be closed");
         }
     }
 
     /// Checks records that are here already, and gives those that are not.
-    pub(super) fn missing(&self, fed: Vec<Fed>) -> Result<Vec<Fed>, Failure> {
+    pub(in crate::cli) fn missing(&self, fed: Vec<Fed>) -> Result<Vec<Fed>, Failure> {
         let mut missing = Vec::new();
         for one in fed {
             let (book, position) = (one.record.book, one.record.position);
@@ -128,7 +134,7 @@ impl Destination {
     }
 
     /// Takes records. Those of other books wait for those of the operator's that came before them, and the other way round.
-    pub(super) async fn take(&mut self, fed: Vec<Fed>) -> Result<(), Failure> {
+    pub(in crate::cli) async fn take(&mut self, fed: Vec<Fed>) -> Result<(), Failure> {
         let mut groups: BTreeMap<BookNo, Vec<Fed>> = BTreeMap::new();
         for one in self.missing(fed)? {
             let operators = one.record.book == BookNo::OPERATOR;
@@ -182,7 +188,7 @@ impl Destination {
     }
 
     /// Takes the keys of texts, and forgets those that were forgotten where they come from since an earlier copy.
-    pub(super) async fn take_text_keys(&self, keys: Vec<(Subject, TextKey)>) -> Result<(), Failure> {
+    pub(in crate::cli) async fn take_text_keys(&self, keys: Vec<(Subject, TextKey)>) -> Result<(), Failure> {
         let there: BTreeSet<_> = keys.iter().map(|(subject, _)| *subject).collect();
         let mut after = None;
         loop {
@@ -202,8 +208,22 @@ impl Destination {
         Ok(())
     }
 
+    /// Does what is to be done again.
+    pub(in crate::cli) async fn submit(&self, commands: Vec<Command>) -> Result<(), Failure> {
+        for outcome in self.store.submit(commands).await {
+            match outcome? {
+                Outcome::Recorded(record) | Outcome::Replayed(record) if record.outcome.is_ok() => {}
+                other => return Err(self.failed(&format!("a command was not taken again: {other:?}"))),
+            }
+        }
+        Ok(())
+    }
+
     /// Compares every book with where it comes from.
-    pub(super) async fn compare(&self, books: &[(BookNo, Position, [u8; 32])]) -> Result<(), Failure> {
+    pub(in crate::cli) async fn compare(
+        &self,
+        books: &[(BookNo, Position, [u8; 32])],
+    ) -> Result<(), Failure> {
         for (book, position, digest) in books {
             match ask(|| self.store.digest(*book)).await {
                 Ok(here) if here == (*position, *digest) => {}
@@ -218,13 +238,13 @@ impl Destination {
     }
 
     /// Whether a store that says this of its books has all that is here.
-    pub(super) fn is_within(&self, books: &[(BookNo, Position, [u8; 32])]) -> bool {
+    pub(in crate::cli) fn is_within(&self, books: &[(BookNo, Position, [u8; 32])]) -> bool {
         let there: BTreeMap<_, _> = books.iter().map(|(no, position, _)| (*no, *position)).collect();
         let has = |(no, (position, _)): (&BookNo, &End)| there.get(no).is_some_and(|there| there >= position);
         self.ends.iter().all(has)
     }
 
-    pub(super) fn foreign(&self) -> Failure {
+    pub(in crate::cli) fn foreign(&self) -> Failure {
         Failure::new(format!(
             "{} has records that are not those of the store to be copied; name a place that is empty, or that holds an \
              earlier copy which was not used since",

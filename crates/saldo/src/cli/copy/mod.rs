@@ -1,12 +1,12 @@
 //! `saldo copy`: takes the books of one store to another, record by record, and compares them.
 
+mod cut;
 mod destination;
 mod source;
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
 use ledger::Micros;
 use serde_json::json;
 use service::Clock;
@@ -16,8 +16,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::failure::Failure;
 use crate::place::{Place, postgres_options};
-use destination::Destination;
-use source::{Source, Until};
+pub(super) use cut::{BookPosition, Cut, Point};
+pub(super) use destination::Destination;
+pub(super) use source::{Source, Until, disk};
 
 /// How long to wait before a server is looked for again.
 const LOOK: Duration = Duration::from_millis(50);
@@ -61,7 +62,7 @@ impl Copy {
                     to,
                     switch: self.switch,
                     json: self.json,
-                    bar: bar(),
+                    bar: super::bar("{wide_bar} {percent}% {msg} records {eta}"),
                 };
                 let copied = task.run().await;
                 task.bar.finish_and_clear();
@@ -70,17 +71,6 @@ impl Copy {
             _ => Err(Failure::new("name --from and --to")),
         }
     }
-}
-
-fn bar() -> ProgressBar {
-    let bar = match std::io::stderr().is_terminal() {
-        true => ProgressBar::no_length(),
-        false => ProgressBar::hidden(),
-    };
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent}% {msg} records {eta}") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// Takes away a store's mark.
@@ -153,7 +143,8 @@ impl Task {
                 if !destination.is_empty() {
                     self.check_earlier(destination, until).await?;
                 }
-                destination.begin(&self.from, source.signing_key()).await?;
+                let key = source.signing_key();
+                destination.begin(&self.from.to_string(), Some(key)).await?;
             }
         }
         (source, _) = self.drain(source, destination, until).await?;
@@ -188,24 +179,15 @@ impl Task {
         Err(destination.foreign())
     }
 
-    /// Copies what there is by now. Records are read while those before them are written. Answers how many there were.
+    /// Copies what there is by now. Answers how many records there were.
     async fn drain(
         &self,
-        mut source: Source,
+        source: Source,
         destination: &mut Destination,
         until: Until,
     ) -> Result<(Source, u64), Failure> {
-        let (out, mut sent) = channel(2);
-        let bar = self.bar.clone();
-        let reading = tokio::spawn(async move {
-            let count = source.send(until, &out, &bar).await?;
-            Ok::<_, Failure>((source, count))
-        });
-        while let Some(fed) = sent.recv().await {
-            destination.take(fed).await?;
-            self.bar.set_message(HumanCount(destination.taken).to_string());
-        }
-        ended(reading.await)
+        let (source, _, count) = drain(source, Cut::default(), destination, until, &self.bar).await?;
+        Ok((source, count))
     }
 
     /// A folder: copies until no server has it open any more, and keeps others from opening it.
@@ -276,12 +258,7 @@ impl Task {
         destination.finish().await?;
         let books = source.books();
         if self.json {
-            let books: Vec<_> = books
-                .iter()
-                .map(|(book, position, digest)| {
-                    json!({"book": book.0, "position": position.0.to_string(), "digest": super::hex(digest)})
-                })
-                .collect();
+            let books: Vec<_> = books.iter().map(super::book_as_json).collect();
             println!(
                 "{}",
                 json!({"event": "done", "ok": true, "records": taken, "books": books})
@@ -299,6 +276,29 @@ impl Task {
         eprintln!("{next}");
         Ok(())
     }
+}
+
+/// Takes what there is by now to the destination, as far as the cut lets it. Records are read while those before them are written.
+/// Answers how many were read.
+pub(super) async fn drain(
+    mut source: Source,
+    mut cut: Cut,
+    destination: &mut Destination,
+    until: Until,
+    bar: &ProgressBar,
+) -> Result<(Source, Cut, u64), Failure> {
+    let (out, mut sent) = channel(2);
+    let shown = bar.clone();
+    let reading = tokio::spawn(async move {
+        let count = source.send(until, &out, &shown).await?;
+        Ok::<_, Failure>((source, count))
+    });
+    while let Some(fed) = sent.recv().await {
+        destination.take(cut.take(fed)).await?;
+        bar.set_message(HumanCount(destination.taken).to_string());
+    }
+    let (source, count) = ended(reading.await)?;
+    Ok((source, cut, count))
 }
 
 fn ended<T>(reading: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {

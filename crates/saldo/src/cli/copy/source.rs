@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::place::{Place, postgres_options};
 
 /// The records of a store, from the first on.
-pub(super) enum Source {
+pub(in crate::cli) enum Source {
     /// A folder, which a server may have open.
     Folder(Box<store_journal::Feed>, Arc<dyn Disk>),
     /// A database, which servers may have open.
@@ -23,15 +23,15 @@ pub(super) enum Source {
 
 /// How far to read a folder; a database is read to where it is now.
 #[derive(Clone, Copy)]
-pub(super) struct Until {
+pub(in crate::cli) struct Until {
     /// To what was begun to be written by then.
-    pub(super) time: Micros,
+    pub(in crate::cli) time: Micros,
     /// Whether nothing but the end may be where nothing more can be read. It takes a look at all that is behind it.
-    pub(super) is_end: bool,
+    pub(in crate::cli) is_end: bool,
 }
 
 /// A store's folder as a disk.
-pub(super) fn disk(folder: &Path, place: &Place) -> Result<Arc<dyn Disk>, Failure> {
+pub(in crate::cli) fn disk(folder: &Path, place: &Place) -> Result<Arc<dyn Disk>, Failure> {
     if !folder.is_dir() {
         let error = store_journal::OpenError::NotFound(place.to_string());
         return Err(Failure::new(error.to_string()));
@@ -44,7 +44,7 @@ fn reading(place: &Place, error: &dyn std::fmt::Display) -> Failure {
 }
 
 impl Source {
-    pub(super) async fn open(place: &Place) -> Result<Self, Failure> {
+    pub(in crate::cli) async fn open(place: &Place) -> Result<Self, Failure> {
         match place {
             Place::Folder(folder) => {
                 let disk = disk(folder, place)?;
@@ -60,7 +60,13 @@ impl Source {
         }
     }
 
-    pub(super) fn signing_key(&self) -> [u8; 32] {
+    /// The files of a store that is not in a folder of its own.
+    pub(in crate::cli) fn of_disk(disk: Arc<dyn Disk>, place: &str) -> Result<Self, Failure> {
+        let feed = store_journal::Feed::open(Arc::clone(&disk), place).map_err(|error| failed(&error))?;
+        Ok(Self::Folder(Box::new(feed), disk))
+    }
+
+    pub(in crate::cli) fn signing_key(&self) -> [u8; 32] {
         match self {
             Self::Folder(feed, _) => feed.signing_key(),
             Self::Database(feed, _) => feed.signing_key(),
@@ -68,7 +74,7 @@ impl Source {
     }
 
     /// The keys of texts, as they are now: those of all that was read, but of who was erased since.
-    pub(super) async fn text_keys(&self) -> Result<Vec<(Subject, TextKey)>, Failure> {
+    pub(in crate::cli) async fn text_keys(&self) -> Result<Vec<(Subject, TextKey)>, Failure> {
         match self {
             Self::Folder(_, disk) => store_journal::text_keys(&**disk).map_err(|error| failed(&error)),
             Self::Database(_, url) => {
@@ -79,14 +85,14 @@ impl Source {
     }
 
     /// Every book that was read, with its position and digest.
-    pub(super) fn books(&self) -> Vec<(BookNo, Position, [u8; 32])> {
+    pub(in crate::cli) fn books(&self) -> Vec<(BookNo, Position, [u8; 32])> {
         match self {
             Self::Folder(feed, _) => feed.reading().books(),
             Self::Database(feed, _) => feed.reading().books(),
         }
     }
 
-    pub(super) async fn mark(&self) -> Result<Option<Mark>, Failure> {
+    pub(in crate::cli) async fn mark(&self) -> Result<Option<Mark>, Failure> {
         match self {
             Self::Folder(_, disk) => store_journal::mark(&**disk).map_err(|error| failed(&error)),
             Self::Database(_, url) => {
@@ -97,7 +103,7 @@ impl Source {
     }
 
     /// Marks it as moved. A database takes no writes from then on; a folder must be locked.
-    pub(super) async fn set_moved(&self, to: &Place) -> Result<(), Failure> {
+    pub(in crate::cli) async fn set_moved(&self, to: &Place) -> Result<(), Failure> {
         let mark = Mark::Moved(to.to_string());
         match self {
             Self::Folder(_, disk) => {
@@ -111,7 +117,7 @@ impl Source {
     }
 
     /// Keeps servers away. False while one is there.
-    pub(super) fn try_lock(&mut self) -> Result<bool, Failure> {
+    pub(in crate::cli) fn try_lock(&mut self) -> Result<bool, Failure> {
         match self {
             Self::Folder(feed, _) => feed.try_lock().map_err(|error| failed(&error)),
             Self::Database(..) => Ok(true),
@@ -119,7 +125,7 @@ impl Source {
     }
 
     /// Sends on what there is by now, of a folder up to a time. Answers how many records that is.
-    pub(super) async fn send(
+    pub(in crate::cli) async fn send(
         &mut self,
         until: Until,
         out: &Sender<Vec<Fed>>,
