@@ -34,6 +34,16 @@ const REQUIREMENTS: &[Requirement] = &[
         probe: &["curl", "--version"],
         why: "the curl lines that the sandbox prints are run as they are",
     },
+    Requirement {
+        package: "hledger",
+        probe: &["hledger", "--version"],
+        why: "exports are shown to it",
+    },
+    Requirement {
+        package: "python3-venv",
+        probe: &["python3", "-c", "import ensurepip, venv"],
+        why: "exports are shown to beancount, which the tests install from PyPI into an environment of its own",
+    },
 ];
 
 /// Installs what is missing where that is possible, else says what to install.

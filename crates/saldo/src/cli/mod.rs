@@ -3,6 +3,7 @@
 
 mod backup;
 mod copy;
+mod export;
 mod init;
 mod migrate;
 mod restore;
@@ -49,6 +50,8 @@ enum Command {
     Verify(verify::Verify),
     /// Keeps a copy of a folder's journal, also while a server uses it; `backup verify` proves it
     Backup(Box<backup::Backup>),
+    /// Writes a book's transactions for hledger or beancount
+    Export(export::Export),
     /// Makes a store of a backup, as it was at its end or at a moment before
     Restore(Box<restore::Restore>),
     /// Sends load to running servers, and shows how fast they answered
@@ -108,6 +111,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Backup(backup) => {
             log("warn");
             in_runtime(backup.run())
+        }
+        Command::Export(export) => {
+            log("warn");
+            in_runtime(export.run())
         }
         Command::Restore(restore) => {
             log("warn");

@@ -7,6 +7,7 @@
     reason = "the same tests, each time on the store of the module around them"
 )]
 
+mod accounting;
 mod backup;
 mod copy;
 mod door;

@@ -4,6 +4,7 @@ mod bench;
 mod drift;
 mod endpoints;
 mod erasing;
+mod export;
 mod kills;
 mod lifecycle;
 mod limits;
