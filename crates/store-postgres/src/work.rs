@@ -162,9 +162,15 @@ impl Work {
                 Decision::Nothing => return Ok(Ok(Outcome::Nothing)),
                 Decision::Need(rows) => return Err(rows),
                 Decision::ExpireFirst(holds) => {
-                    for hold in holds {
-                        // Those that were expired are not asked for again, should a later one need rows.
-                        self.take(&Command::expiry(self.book, hold, command.stamp))?.ok();
+                    let expiry = |hold| Command::expiry(self.book, hold, command.stamp);
+                    let expiries: Vec<_> = holds.into_iter().map(expiry).collect();
+                    // All or none: after some of them the command might not ask for the others any more.
+                    let rows = self.foresee(&expiries.iter().collect::<Vec<_>>());
+                    if !rows.is_empty() {
+                        return Err(rows);
+                    }
+                    for expiry in &expiries {
+                        self.take(expiry)?.ok();
                     }
                 }
             }

@@ -24,6 +24,10 @@ impl Backend for Postgres {
         Arc::new(store.expect("the store opens"))
     }
 
+    fn servers(&self) -> usize {
+        3
+    }
+
     async fn verify(&self, place: &Self::Place) -> Result<(), String> {
         let url = Url::parse(&place.url()).expect("a URL");
         let checked = verify(&url, &options(), |_| {}).await;

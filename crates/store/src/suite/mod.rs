@@ -53,6 +53,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Opens the store of a place, made when there is none. The one before it was closed and dropped.
     fn open(&self, place: &Self::Place) -> impl Future<Output = Arc<dyn Store>> + Send;
 
+    /// How many may be open over one place at a time: each is opened with [`Backend::open`], and every other stream lets them take
+    /// its batches in turns.
+    fn servers(&self) -> usize {
+        1
+    }
+
     /// Checks the store of a place, which is closed, against itself: what its `verify` does.
     ///
     /// # Errors

@@ -49,11 +49,19 @@ pub async fn random_streams<B: Backend>(backend: Arc<B>) {
     }
 }
 
-/// Runs the stream of a seed. Half of the streams are interrupted: the store is closed and opened again in the middle.
+/// Runs the stream of a seed. Half of the streams are interrupted: the store is closed and opened again in the middle. Of the
+/// others each batch goes to one of several servers over the same place, where there may be several.
 async fn one_stream<B: Backend>(backend: &B, seed: u64) {
     let model = Model::new(now);
     let place = backend.place().await;
     let mut store = backend.open(&place).await;
+    let mut beside = Vec::new();
+    if !seed.is_multiple_of(2) {
+        for _ in 1..backend.servers() {
+            beside.push(backend.open(&place).await);
+        }
+    }
+    let mut turns = Random::new(seed);
     let batches = stream(seed, COMMANDS);
     let middle = batches.len() / 2;
     for (nth, batch) in batches.into_iter().enumerate() {
@@ -61,9 +69,14 @@ async fn one_stream<B: Backend>(backend: &B, seed: u64) {
             store = reopen(backend, &place, store).await;
         }
         let book = batch[0].book;
-        same_outcomes(&model, &*store, batch, seed, nth).await;
+        let turn = turns.below(1 + beside.len() as u64) as usize;
+        let store = beside.get(turn).unwrap_or(&store);
+        same_outcomes(&model, &**store, batch, seed, nth).await;
         let when = format!("SALDO_TEST_SEED={seed}, after batch {nth}");
-        Pair::new(&model, &*store, seed, 100, when).glance(book).await;
+        Pair::new(&model, &**store, seed, 100, when).glance(book).await;
+    }
+    for store in beside {
+        store.close().await.expect("a store closes");
     }
     let share = env("SALDO_TEST_SHARE", backend.share());
     let when = format!("SALDO_TEST_SEED={seed}, before closing");
