@@ -55,7 +55,7 @@ pub(crate) async fn insist(store: &PostgresStore, command: Command) -> Arc<Recor
     }
 }
 
-fn account(id: AccountId, purpose: Purpose) -> Action {
+pub(crate) fn account(id: AccountId, purpose: Purpose) -> Action {
     Action::CreateAccount(NewAccount {
         id,
         owner: Owner::Client(ROOT),
@@ -251,6 +251,14 @@ fn a_key_is_kept_only_once_the_standby_has_it() {
         let store = open(&database).await;
         let new = vec![(Subject(7), TextKey([7; 32]))];
         let down = standby.keep_down();
+        // Its processes outlive the first of them for a moment, and answer.
+        while database
+            .try_sql("select count(*) from pg_stat_replication")
+            .as_deref()
+            != Ok("0")
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let keeping = {
             let (store, new) = (Arc::clone(&store), new.clone());
             tokio::spawn(async move { store.keep_text_keys(new).await })
