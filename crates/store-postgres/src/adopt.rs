@@ -70,7 +70,7 @@ impl Desk {
             position: records.last().map_or(work.before, |record| record.position),
             digest: work.digest,
         };
-        self.shelf.put(book, place, kept.alone, work.into_rows());
+        self.shelf.put(book, place, records.len(), work.into_rows());
         Ok(place.position)
     }
 }

@@ -10,7 +10,7 @@ use tokio::try_join;
 use tokio_postgres::Row;
 
 use crate::error::{Failure, corrupt};
-use crate::kept::{Kept, Place, Shelf};
+use crate::kept::{Kept, Place, Shelf, follow};
 use crate::load::{Wanted, fetch, put};
 use crate::pool::Pool;
 use crate::rows::{self, get_number, get_position};
@@ -30,6 +30,9 @@ pub(crate) struct Desk {
     pub(crate) patience: Duration,
 }
 
+/// What was asked by several, each for some commands.
+pub(crate) type Asked = Vec<Arc<[Command]>>;
+
 /// What came of a try.
 pub(crate) struct Tried {
     /// What was decided, as far as it came: one for each command once all are.
@@ -41,40 +44,50 @@ pub(crate) struct Tried {
 }
 
 impl Desk {
-    /// Tries to take commands of one book.
-    pub(crate) async fn try_take(&self, book: BookNo, commands: &[&Command], deadline: Instant) -> Tried {
+    /// Tries to take commands of one book: those of `first`, and those that `late` answers with when the book is locked.
+    pub(crate) async fn try_take(
+        &self,
+        book: BookNo,
+        first: Asked,
+        late: &mut (dyn FnMut() -> Asked + Send),
+        deadline: Instant,
+    ) -> Tried {
         let mut tried = Tried {
-            outcomes: Vec::with_capacity(commands.len()),
+            outcomes: Vec::new(),
             ended: Ok(Position(0)),
             sent: false,
         };
-        tried.ended = self
-            .run(book, commands, deadline, &mut tried.outcomes, &mut tried.sent)
-            .await;
+        tried.ended = self.run(book, first, late, deadline, &mut tried).await;
         tried
     }
 
     async fn run(
         &self,
         book: BookNo,
-        commands: &[&Command],
+        first: Asked,
+        late: &mut (dyn FnMut() -> Asked + Send),
         deadline: Instant,
-        outcomes: &mut Vec<Result<Outcome, StoreError>>,
-        sent: &mut bool,
+        tried: &mut Tried,
     ) -> Result<Position, Failure> {
         let held = self.pool.lend(deadline).await?;
         let tx = Transaction::begin(held, Purpose::Write, deadline).await?;
         let mut kept = self.shelf.take(book);
+        let mut commands = all(&first);
         let opened = self
-            .open(&tx, book, &mut kept, |work| work.wanted(commands))
+            .open(&tx, book, &mut kept, |work| work.wanted(&commands))
             .await?;
         let mut work = match opened {
-            None => return Ok(refuse_all(commands, outcomes, &StoreError::NoSuchBook(book))),
-            Some((_, Some(mark))) => return Ok(refuse_all(commands, outcomes, &StoreError::Marked(mark))),
+            None => return Ok(tried.refuse_all(&commands, &StoreError::NoSuchBook(book))),
+            Some((_, Some(mark))) => return Ok(tried.refuse_all(&commands, &StoreError::Marked(mark))),
             Some((work, None)) => work,
         };
+        let late = late();
+        let late = all(&late);
+        self.load(&tx, &mut work, &late).await?;
+        commands.extend(late);
         for (nth, command) in commands.iter().enumerate() {
-            outcomes.push(self.take(&tx, &mut work, command, &commands[nth + 1..]).await?);
+            let outcome = self.take(&tx, &mut work, command, &commands[nth + 1..]).await?;
+            tried.outcomes.push(outcome);
         }
         let position = work
             .state
@@ -85,7 +98,7 @@ impl Desk {
             // it waited for a standby can be seen, and may yet be lost. This one waits for all before it.
             tx.commit().await?;
         } else {
-            *sent = true;
+            tried.sent = true;
             write(&tx, &mut work).await?;
         }
         tx.ended();
@@ -93,8 +106,18 @@ impl Desk {
             position,
             digest: work.digest,
         };
-        self.shelf.put(book, place, kept.alone, work.into_rows());
+        self.shelf.put(book, place, commands.len(), work.into_rows());
         Ok(position)
+    }
+
+    /// Loads what commands need for sure.
+    async fn load(&self, tx: &Transaction, work: &mut Work, commands: &[&Command]) -> Result<(), Failure> {
+        let wanted = work.wanted(commands);
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let loaded = fetch(tx, rows::book(work.book), &wanted, 0).await?;
+        put(tx, tx.facts(), work, wanted, loaded).await
     }
 
     /// Locks the book's head and loads what is wanted for sure, in one go. Answers with the mark that it has; `None` when there is
@@ -112,15 +135,17 @@ impl Desk {
         // Of two statements sent together the second sees what was committed while the first waited for its lock.
         let operator = "select position from saldo.heads where book = 0";
         let now = (self.clock)();
-        let had_rows = kept.rows.is_some();
-        let mut work = Work::new(book, now, kept.rows.take());
+        let rows = kept.rows.take();
+        let had_rows = rows.is_some();
+        let mut work = Work::new(book, now, rows);
         let mut wanted = want(&work);
         // Nothing is due by itself, so no time is needed yet.
-        let (head, operator, mut loaded) = try_join!(
+        let (head, operator, since, mut loaded) = try_join!(
             // The lock is sent first.
             biased;
             ask!(tx, lock, no),
             ask!(tx, operator),
+            kept.read_since(tx, book),
             fetch(tx, no, &wanted, 0),
         )?;
         let Some(head) = head.first() else {
@@ -128,9 +153,7 @@ impl Desk {
         };
         let mark = head.get::<_, Option<&str>>(11).map(Mark::from_text);
         let head = locked(head)?;
-        kept.find(head.place());
-        if had_rows && kept.alone == 0 {
-            // Another server wrote meanwhile.
+        if had_rows && !follow(tx, &mut work, kept.place, head.place(), &since).await? {
             work = Work::new(book, now, None);
             wanted = want(&work);
             loaded = fetch(tx, no, &wanted, 0).await?;
@@ -174,14 +197,16 @@ impl Desk {
     }
 }
 
-/// Answers all with one error; the book stays where it is.
-fn refuse_all(
-    commands: &[&Command],
-    outcomes: &mut Vec<Result<Outcome, StoreError>>,
-    error: &StoreError,
-) -> Position {
-    outcomes.extend(commands.iter().map(|_| Err(error.clone())));
-    Position(0)
+fn all(asked: &Asked) -> Vec<&Command> {
+    asked.iter().flat_map(|commands| commands.iter()).collect()
+}
+
+impl Tried {
+    /// Answers all with one error; the book stays where it is.
+    fn refuse_all(&mut self, commands: &[&Command], error: &StoreError) -> Position {
+        self.outcomes.extend(commands.iter().map(|_| Err(error.clone())));
+        Position(0)
+    }
 }
 
 fn locked(row: &Row) -> Result<Locked, Failure> {

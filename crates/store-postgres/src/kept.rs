@@ -1,19 +1,26 @@
-//! What a server keeps of a book from one batch to the next, while no other server writes to it.
+//! What a server keeps of a book from one batch to the next: accounts and balances.
 //!
 //! Every change of a book moves its head, and the head's digest covers all of its records. So rows that were true when the
-//! head stood somewhere are true whenever it is found, locked, with the same position and digest, and at no other time.
+//! head stood somewhere are true whenever it is found, locked, with the same position and digest. Where another server wrote
+//! meanwhile, its records are read and put into the rows, which is cheaper than to load all rows anew; that they lead from the
+//! one digest to the other proves that they are all there was.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use ledger::{BookNo, Position};
+use ledger::{Action, Balance, BookNo, Position, Record};
 use parking_lot::Mutex;
+use tokio_postgres::Row;
 
-use crate::work::Rows;
+use crate::error::Failure;
+use crate::rows;
+use crate::session::Transaction;
+use crate::work::{Rows, Work};
 
 /// So many rows are kept, of all books; then it is begun anew.
 const MOST: usize = 1 << 17;
-/// After so many batches with nobody else's between them rows are kept: where servers take turns they would be stale.
-const ALONE: u32 = 4;
+/// At most so many records of others are read, and so many more for each command of the last batch: as many as are cheaper than
+/// loading rows anew.
+const WORTH_FOLLOWING: (usize, usize) = (256, 8);
 
 /// Where a book stood after a batch of this server.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -26,9 +33,9 @@ pub(crate) struct Place {
 #[derive(Default)]
 pub(crate) struct Kept {
     pub(crate) place: Place,
-    /// How many batches in a row found the head where this server had left it.
-    pub(crate) alone: u32,
     pub(crate) rows: Option<Rows>,
+    /// How many commands the last batch had.
+    commands: usize,
 }
 
 /// What is kept of all books.
@@ -42,17 +49,21 @@ struct Books {
 }
 
 impl Kept {
-    /// Counts a batch that found the head at `place`; what was kept of another place is no longer true.
-    pub(crate) fn find(&mut self, place: Place) {
-        if self.place == place {
-            self.alone = self.alone.saturating_add(1);
-        } else {
-            *self = Self::default();
-        }
-    }
-
     fn len(&self) -> usize {
         1 + self.rows.as_ref().map_or(0, Rows::len)
+    }
+
+    /// The records that were written since, as far as it is worth to read them.
+    pub(crate) async fn read_since(&self, tx: &Transaction, book: BookNo) -> Result<Vec<Row>, Failure> {
+        if self.commands == 0 {
+            return Ok(Vec::new());
+        }
+        let sql =
+            "select record from saldo.commands where book = $1 and position > $2 order by position limit $3";
+        let (some, each) = WORTH_FOLLOWING;
+        let most = i64::try_from(some + each * self.commands).unwrap_or(i64::MAX);
+        let (book, after) = (rows::book(book), rows::position(self.place.position));
+        tx.query(sql, &[&book, &after, &most]).await
     }
 }
 
@@ -65,14 +76,19 @@ impl Shelf {
         kept.unwrap_or_default()
     }
 
-    /// Keeps where a batch left its book, and its rows if nobody else seems to write.
-    pub(crate) fn put(&self, book: BookNo, place: Place, alone: u32, mut rows: Rows) {
-        let worth = alone >= ALONE && book != BookNo::OPERATOR;
-        let rows = worth.then(|| {
+    /// Keeps where a batch of so many commands left its book, and its rows.
+    pub(crate) fn put(&self, book: BookNo, place: Place, commands: usize, mut rows: Rows) {
+        // Of the operator's book others know what they need as facts.
+        let rows = (book != BookNo::OPERATOR).then(|| {
             rows.forget_passing(book);
             rows
         });
-        let kept = Kept { place, alone, rows };
+        let commands = rows.as_ref().map_or(0, |_| commands);
+        let kept = Kept {
+            place,
+            rows,
+            commands,
+        };
         let mut books = self.0.lock();
         books.rows += kept.len();
         books.by_no.insert(book, kept);
@@ -80,4 +96,66 @@ impl Shelf {
             *books = Books::default();
         }
     }
+}
+
+/// Puts the records that lead from `from` to `to` into the rows of a batch. Says no, with the rows spoilt, when they don't lead
+/// there, or when they changed more than balances.
+pub(crate) async fn follow(
+    tx: &Transaction,
+    work: &mut Work,
+    from: Place,
+    to: Place,
+    read: &[Row],
+) -> Result<bool, Failure> {
+    if from.position.0.checked_add(read.len() as u64) != Some(to.position.0) {
+        return Ok(false);
+    }
+    let canonical = read.iter().map(|row| row.get::<_, &[u8]>(0));
+    let digest = canonical.clone().fold(from.digest, |digest, record| {
+        store::audit::next_digest(&digest, record)
+    });
+    if digest != to.digest {
+        return Ok(false);
+    }
+    let records = tx.facts().decode(tx, canonical).await?;
+    Ok(records.iter().all(|record| take_balances(work, record)))
+}
+
+/// Takes balances as a record left them, of accounts that are here. Says no when it changed accounts or assets.
+fn take_balances(work: &mut Work, record: &Record) -> bool {
+    let changes_more = matches!(
+        record.action,
+        Action::CreateAccount(_)
+            | Action::UpdateAccount(_)
+            | Action::RegisterAsset { .. }
+            | Action::Initialise { .. }
+    );
+    if changes_more && record.outcome.is_ok() {
+        return false;
+    }
+    let book = work.state.book_mut(record.book);
+    let mut touched = BTreeSet::new();
+    for made in record.booked().iter().flat_map(|booked| &booked.moves) {
+        for (no, entry) in [(made.from.no, &made.from_after), (made.to.no, &made.to_after)] {
+            if book.balances(no).is_err() {
+                continue;
+            }
+            let Some(slot) = book.slots.get_mut(&no) else {
+                continue;
+            };
+            let balance = Balance {
+                counters: entry.counters,
+                last: record.position,
+                last_at: record.recorded_at,
+            };
+            slot.put_balance(made.asset.no, balance);
+            touched.insert((no, made.asset.no));
+        }
+    }
+    for balance in touched {
+        // A chunk that becomes full is written by who recorded this.
+        let tail = work.tails.entry(balance).or_default();
+        tail.push(rows::position(record.position));
+    }
+    true
 }

@@ -26,7 +26,7 @@ type Answers = Vec<Result<Outcome, StoreError>>;
 
 /// What one request asked of one book.
 struct Job {
-    commands: Vec<Command>,
+    commands: Arc<[Command]>,
     deadline: Instant,
     reply: oneshot::Sender<Answers>,
     /// What was decided when it was last tried and its fate is not known.
@@ -53,6 +53,24 @@ struct Queues {
     closed: bool,
 }
 
+impl Queues {
+    /// The next jobs of a book, up to a batch's worth with the `count` commands that are there.
+    fn pop(&mut self, book: BookNo, mut count: usize) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        let Some(queue) = self.by_book.get_mut(&book) else {
+            return jobs;
+        };
+        let fits = |job: &Job, count| count == 0 || count + job.commands.len() <= BATCH;
+        while queue.front().is_some_and(|job| fits(job, count)) {
+            let Some(job) = queue.pop_front() else { break };
+            count += job.commands.len();
+            jobs.push(job);
+        }
+        self.waiting -= jobs.len();
+        jobs
+    }
+}
+
 impl Lanes {
     pub(crate) fn new(desk: Arc<Desk>, options: &crate::Options) -> Arc<Self> {
         Arc::new(Self {
@@ -72,7 +90,7 @@ impl Lanes {
         let deadline = Instant::now() + self.deadline;
         let (reply, answer) = oneshot::channel();
         let job = Job {
-            commands,
+            commands: commands.into(),
             deadline,
             reply,
             uncertain: None,
@@ -141,23 +159,12 @@ impl Lane {
     /// The jobs of the next batch; `None`, and the lane is closed, when there are none.
     fn next(&mut self) -> Option<Vec<Job>> {
         let mut queues = self.lanes.queues.lock();
-        let queue = queues.by_book.get_mut(&self.book)?;
-        let mut jobs: Vec<Job> = Vec::new();
-        let mut commands = 0;
-        while queue
-            .front()
-            .is_some_and(|job| commands == 0 || commands + job.commands.len() <= BATCH)
-        {
-            let Some(job) = queue.pop_front() else { break };
-            commands += job.commands.len();
-            jobs.push(job);
-        }
+        let jobs = queues.pop(self.book, 0);
         if jobs.is_empty() {
             self.open = false;
             close_queue(&mut queues, self.book, &self.lanes.idle);
             return None;
         }
-        queues.waiting -= jobs.len();
         Some(jobs)
     }
 
@@ -169,7 +176,7 @@ impl Lane {
             let Some(first) = jobs.iter().map(|job| job.deadline).min() else {
                 return;
             };
-            let tried = self.attempt(&jobs).await;
+            let tried = self.attempt(&mut jobs).await;
             let failure = match tried.ended {
                 Ok(position) => {
                     self.answer(jobs, tried.outcomes, position);
@@ -192,13 +199,21 @@ impl Lane {
         }
     }
 
-    async fn attempt(&self, jobs: &[Job]) -> Tried {
-        let commands: Vec<&Command> = jobs.iter().flat_map(|job| &job.commands).collect();
+    /// Tries a batch once. What has come by the time the book is locked joins it: where servers take turns, that is most of it.
+    async fn attempt(&self, jobs: &mut Vec<Job>) -> Tried {
         let deadline = Instant::now() + self.lanes.patience;
         let last = jobs.iter().map(|job| job.deadline).max().unwrap_or(deadline);
+        let first = jobs.iter().map(|job| Arc::clone(&job.commands)).collect();
+        let mut late = || {
+            let count = jobs.iter().map(|job| job.commands.len()).sum();
+            let late = self.lanes.queues.lock().pop(self.book, count);
+            let commands = late.iter().map(|job| Arc::clone(&job.commands)).collect();
+            jobs.extend(late);
+            commands
+        };
         self.lanes
             .desk
-            .try_take(self.book, &commands, deadline.min(last))
+            .try_take(self.book, first, &mut late, deadline.min(last))
             .await
     }
 

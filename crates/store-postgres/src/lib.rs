@@ -1,8 +1,8 @@
 //! The store on PostgreSQL: any number of servers over one database.
 //!
-//! Servers know nothing of each other: what they keep is facts that never change, and rows that are true for as long as the
-//! locked head of their book stands where they left it (`kept`). The database keeps, per book, the same canonical records as every other store, and rows that are derived from them: balances, holds, the
-//! register, and what leads from an account, key, id, reference or time to a record. The tables are described in
+//! Servers know nothing of each other: what they keep is facts that never change, and rows that they can prove to be true under
+//! the lock of their book's head (`kept`). The database keeps, per book, the same canonical records as every other store, and rows
+//! that are derived from them: balances, holds, the register, and what leads from an account, key, id, reference or time to a record. The tables are described in
 //! `migrations/`.
 //!
 //! # A batch
@@ -16,8 +16,10 @@
 //!    loaded for all commands at once.
 //! 3. Sent together: one statement for each table that changed, the head's move from where it was locked, and `commit`.
 //!
-//! A server that is alone on a book for a while keeps the accounts and balances of its last batch, and then loads no more than
-//! keys. That the head has the same position and digest says that nothing changed since; else all is loaded.
+//! A server keeps the accounts and balances of its last batches. Together with the lock it reads what others recorded since, and
+//! puts it into them, so that it loads no more than keys and what it has not seen before; that those records lead from the digest
+//! that it left to the head's says that they are all there was (`kept`). What has arrived by the time of the lock joins the batch:
+//! where servers take turns, that is most of it.
 //!
 //! The head is the only row that is locked on purpose, and a hot account costs one update a batch.
 //!

@@ -2,12 +2,12 @@
 
 use ledger::{
     AccountChange, AccountId, AccountStatus, Action, Amount, ApiKeyId, AssetName, BookNo, Code, Command,
-    NewApiKey, Notes, Position, Posting, Scopes, Transaction, TransactionId,
+    NewApiKey, Notes, Position, Posting, Purpose, Scopes, Transaction, TransactionId,
 };
 use store::{AsOf, Page, Store, StoreError, Viewer};
 use store_postgres::{PostgresStore, Url};
 
-use crate::faults::{MAIN, ROOT, WORLD, command, found, insist};
+use crate::faults::{MAIN, ROOT, WORLD, account, command, found, insist};
 use crate::suite::{make_store, options};
 use test_postgres::{Cluster, Database};
 
@@ -154,5 +154,34 @@ fn keys_that_are_looked_up_together_are_told_apart_and_are_of_now() {
                 insist(&other, command(book, Some(ROOT), 60, revoke)).await;
             }
         }
+    });
+}
+
+#[test]
+fn what_another_server_made_is_found_where_it_was_missed_before() {
+    store::suite::run(async {
+        let database = Cluster::shared().database(make_store).await;
+        let (one, other) = (open(&database).await, open(&database).await);
+        let book = found(&one).await;
+        let new = AccountId(77);
+        // Each keeps what it saw, also that there is no such account.
+        for (id, server) in [(100, &one), (101, &other)] {
+            let missed = answer(server, transfer(book, id, (WORLD, new), 1)).await;
+            assert_eq!(missed, Some(Code::AccountNotFound));
+        }
+        insist(
+            &other,
+            command(book, Some(ROOT), 102, account(new, Purpose::Wallet)),
+        )
+        .await;
+        assert_eq!(answer(&one, transfer(book, 103, (WORLD, new), 5)).await, None);
+        // More than is worth to be read: what is kept is loaded anew.
+        let many = (0..600).map(|nth| {
+            let way = if nth < 5 { (new, MAIN) } else { (WORLD, MAIN) };
+            transfer(book, 1_000 + nth, way, 1)
+        });
+        other.submit(many.collect()).await;
+        let refused = answer(&one, transfer(book, 2_000, (new, MAIN), 1)).await;
+        assert_eq!(refused, Some(Code::InsufficientFunds));
     });
 }
