@@ -49,6 +49,9 @@ struct Soak {
     /// Only tests whose names contain this
     #[arg(long)]
     only: Option<String>,
+    /// Runs of the journal store on a simulated disk (a plain test run has 500)
+    #[arg(long, default_value_t = 100_000)]
+    seeds: u32,
 }
 
 fn main() -> ExitCode {
@@ -116,6 +119,7 @@ impl Soak {
             .env("SALDO_TEST_STREAMS", self.streams.to_string())
             .env("SALDO_TEST_SHARE", "100")
             .env("SALDO_TEST_KILLS", self.kills.to_string())
+            .env("SALDO_TEST_SEEDS", self.seeds.to_string())
             .env("SALDO_TEST_SECONDS", self.seconds.to_string())
             .env("SALDO_TEST_FAULTS", self.faults.to_string())
             .args(self.only.as_deref())

@@ -162,6 +162,10 @@ impl From<StoreError> for Problem {
                 detail: "the server is closing or stopped taking requests; send the same request again"
                     .to_owned(),
             },
+            StoreError::TooLarge { limit } => Self::TooLarge {
+                what: "bytes of one record",
+                limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            },
             StoreError::PositionNotReached { wanted, reached } => {
                 Self::PositionNotReached { wanted, reached }
             }

@@ -26,6 +26,8 @@ use crate::tables::Tables;
 const BATCH_COMMANDS: usize = 16_384;
 /// How far ahead of the store's clock a stamp may be, in µs.
 const AHEAD: i64 = 5_000_000;
+/// How long a full disk is not asked again for another segment, in µs: each time it would be filled to the last byte.
+const FULL: i64 = 500_000;
 
 /// A record on its way to the disk.
 pub(crate) struct Item {
@@ -135,6 +137,8 @@ pub(crate) struct Work {
     loaded: Vec<RowKey>,
     /// The bytes that the next frame needs for a record that the one before had no room for.
     needed: u64,
+    /// Until when the disk counts as full.
+    full_until: Micros,
 }
 
 /// A submission that is being decided.
@@ -156,6 +160,13 @@ impl Turn {
 
     fn answer(self) -> (Reply, Vec<Result<Outcome, StoreError>>) {
         (self.reply, self.answers)
+    }
+
+    /// Gives this answer to the next that has none; whether all have one now.
+    fn skip(&mut self, error: StoreError) -> bool {
+        self.asked.pop_front();
+        self.answers.push(Err(error));
+        self.asked.is_empty()
     }
 
     /// Gives this answer to all that have none.
@@ -263,7 +274,21 @@ impl Writer {
             count += 1;
             worst += more;
         }
-        (count, worst.min(MAX_WORST))
+        let most = self.log.max_frame().saturating_sub(FRAME_HEADER as u64);
+        (count, worst.min(MAX_WORST).min(most))
+    }
+
+    /// Makes sure that a frame of these bytes can be written, and says where.
+    fn reserve(&mut self, room: u64, now: Micros) -> Result<FrameStart, LogError> {
+        if room > self.planner.room() && now < self.state.full_until {
+            return Err(LogError::NoSpace { bytes: room });
+        }
+        let reserved = self.log.reserve(&mut self.planner, room);
+        if let Err(LogError::NoSpace { .. }) = reserved {
+            self.state.full_until = now.plus(FULL);
+        }
+        reserved?;
+        self.planner.start(room)
     }
 
     /// Decides what waits, until the frame is full.
@@ -281,9 +306,18 @@ impl Writer {
         };
         let (count, worst) = self.foresee(waiting);
         let room = worst.max(std::mem::take(&mut self.state.needed)) + FRAME_HEADER as u64;
-        let reserved = self.log.reserve(&mut self.planner, room);
-        let start = match reserved.and_then(|()| self.planner.start(room)) {
+        let start = match self.reserve(room, batch.time) {
             Ok(start) => start,
+            Err(LogError::FrameTooLarge { limit, .. }) => {
+                // Only a record that did not fit into the frame before needs so much: the first that waits.
+                let whole = waiting
+                    .front_mut()
+                    .is_some_and(|turn| turn.skip(StoreError::TooLarge { limit }));
+                if whole {
+                    batch.replies.extend(waiting.pop_front().map(Turn::answer));
+                }
+                return batch;
+            }
             Err(error) => {
                 let error = no_room(&error);
                 let refused = waiting.drain(..count).map(|turn| turn.refuse(&error));
@@ -501,7 +535,6 @@ fn no_room(error: &LogError) -> StoreError {
     match error {
         LogError::NoSpace { .. } => StoreError::NoSpace,
         LogError::Poisoned => StoreError::Closed("a write or sync failed before".into()),
-        LogError::FrameTooLarge { .. } => StoreError::Busy,
         other => StoreError::Closed(other.to_string()),
     }
 }

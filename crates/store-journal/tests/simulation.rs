@@ -1,46 +1,16 @@
 //! The whole store on a simulated disk, for many seeds; and the same without each of its defences, which must be seen.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use store::suite::env;
-use store_journal::simulation::{Kind, Tally, Violation, Without, run, run_without};
-
-/// Runs seeds on all cores until one goes wrong.
-fn all(first: u64, count: u64) -> Result<Tally, Box<Violation>> {
-    let next = AtomicU64::new(first);
-    let found = Mutex::new(Ok(Tally::default()));
-    let lanes = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..lanes {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + count {
-                        return;
-                    }
-                    let ran = run(seed);
-                    let mut found = found.lock().expect("no lane panics");
-                    match (&mut *found, ran) {
-                        (Ok(tally), Ok(more)) => tally.add(&more),
-                        (Ok(_), Err(violation)) => *found = Err(violation),
-                        (Err(_), _) => return,
-                    }
-                }
-            });
-        }
-    });
-    found.into_inner().expect("no lane panics")
-}
+use store_journal::simulation::{Kind, Without, run, run_many, run_without};
 
 #[test]
 fn what_is_acknowledged_outlives_every_crash() {
-    let first = env("SALDO_TEST_SEED", 1);
-    let count = env("SALDO_TEST_STREAMS", 500);
-    match all(first, count) {
+    let (first, count) = (env("SALDO_TEST_SEED", 1), env("SALDO_TEST_SEEDS", 500));
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    match run_many(first, threads, |begun, _| begun < count) {
         Ok(tally) => println!("{tally:?}"),
         Err(violation) => panic!(
-            "SALDO_TEST_SEED={} SALDO_TEST_STREAMS=1: {violation}",
+            "SALDO_TEST_SEED={} SALDO_TEST_SEEDS=1: {violation}",
             violation.seed
         ),
     }

@@ -16,6 +16,12 @@ pub enum StoreError {
     /// No space to write into; reads go on, and so do writes when there is space again.
     #[error("the store has no space left and takes no writes; free some, and send the same request again")]
     NoSpace,
+    /// The record of the command would be longer than the store takes; nothing was done.
+    #[error("this command is too large to be recorded at once: beyond {limit} bytes; split it")]
+    TooLarge {
+        /// The most bytes of a record.
+        limit: u64,
+    },
     /// The store is closing, or stopped after an error of a write; nothing was done.
     #[error("the store is closed: {0}")]
     Closed(String),

@@ -8,6 +8,7 @@ mod init;
 mod migrate;
 mod restore;
 mod serve;
+mod simulate;
 mod verify;
 
 use std::future::Future;
@@ -56,6 +57,8 @@ enum Command {
     Restore(Box<restore::Restore>),
     /// Sends load to running servers, and shows how fast they answered
     Bench(Bench),
+    /// Runs the embedded store on a simulated disk that loses power, fills up and fails, and checks what it promises
+    Simulate(simulate::Simulate),
 }
 
 /// Which store.
@@ -119,6 +122,11 @@ pub(crate) fn run() -> ExitCode {
         Command::Restore(restore) => {
             log("warn");
             in_runtime(restore.run())
+        }
+        Command::Simulate(simulate) => {
+            // The store says so each time that the simulated disk fails.
+            log("off");
+            return simulate.run();
         }
         Command::Verify(verify) => {
             log("warn");

@@ -15,4 +15,5 @@ mod harness;
 mod journal;
 mod postgres;
 mod servers;
+mod simulate;
 mod verify;

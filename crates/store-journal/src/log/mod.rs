@@ -17,8 +17,6 @@ pub mod skew;
 pub mod space;
 
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

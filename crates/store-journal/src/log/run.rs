@@ -155,54 +155,54 @@ fn header(store: &StoreId, segment: u32, count: u64, body_crc: u32) -> [u8; HEAD
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::testing::MemDisk;
+    use crate::simulation::SimDisk;
 
     const STORE: StoreId = [3; 16];
 
     #[test]
     fn a_run_reads_back_sorted() {
-        let disk = MemDisk::new();
+        let disk = SimDisk::new(0);
         assert!(
-            matches!(load_run(&*disk, &STORE, 4), Err(RunError::Missing(name)) if name == "00000004.keys")
+            matches!(load_run(&disk, &STORE, 4), Err(RunError::Missing(name)) if name == "00000004.keys")
         );
         let mut pairs: Vec<_> = (1..150_000_u64)
             .map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15), Locator::new(i)))
             .collect();
-        write_run(&*disk, &STORE, 4, &mut pairs).unwrap();
+        write_run(&disk, &STORE, 4, &mut pairs).unwrap();
         assert!(pairs.is_sorted());
-        assert_eq!(load_run(&*disk, &STORE, 4).unwrap(), pairs);
-        write_run(&*disk, &STORE, 4, &mut []).unwrap();
-        assert_eq!(load_run(&*disk, &STORE, 4).unwrap(), []);
+        assert_eq!(load_run(&disk, &STORE, 4).unwrap(), pairs);
+        write_run(&disk, &STORE, 4, &mut []).unwrap();
+        assert_eq!(load_run(&disk, &STORE, 4).unwrap(), []);
     }
 
     #[test]
     fn a_damaged_run_is_refused() {
-        let disk = MemDisk::new();
+        let disk = SimDisk::new(0);
         let mut pairs = [(7, Locator::new(70)), (3, Locator::new(30))];
-        write_run(&*disk, &STORE, 1, &mut pairs).unwrap();
+        write_run(&disk, &STORE, 1, &mut pairs).unwrap();
         let good = disk.content("00000001.keys");
         for i in 0..good.len() {
             let mut bad = good.clone();
             bad[i] ^= 4;
             disk.set("00000001.keys", bad);
             assert!(
-                matches!(load_run(&*disk, &STORE, 1), Err(RunError::Damaged { .. })),
+                matches!(load_run(&disk, &STORE, 1), Err(RunError::Damaged { .. })),
                 "byte {i}"
             );
             disk.set("00000001.keys", good[..i].to_vec());
             assert!(
-                matches!(load_run(&*disk, &STORE, 1), Err(RunError::Damaged { .. })),
+                matches!(load_run(&disk, &STORE, 1), Err(RunError::Damaged { .. })),
                 "cut at {i}"
             );
         }
         disk.set("00000001.keys", good.clone());
         assert!(
-            matches!(load_run(&*disk, &[1; 16], 1), Err(RunError::Damaged { .. })),
+            matches!(load_run(&disk, &[1; 16], 1), Err(RunError::Damaged { .. })),
             "another store's"
         );
         disk.set("00000002.keys", good);
         assert!(
-            matches!(load_run(&*disk, &STORE, 2), Err(RunError::Damaged { .. })),
+            matches!(load_run(&disk, &STORE, 2), Err(RunError::Damaged { .. })),
             "another segment's"
         );
     }

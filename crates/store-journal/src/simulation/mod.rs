@@ -9,6 +9,7 @@
 mod clients;
 mod damage;
 mod disk;
+mod many;
 mod medium;
 mod oracle;
 mod run;
@@ -17,6 +18,7 @@ mod scheduler;
 use std::fmt;
 
 pub use disk::{Operations, SimDisk, Without};
+pub use many::run_many;
 pub use run::{run, run_without};
 
 /// What is wrong.

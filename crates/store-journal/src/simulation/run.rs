@@ -128,9 +128,9 @@ impl Run {
 
     fn all(&mut self) -> Result<(), Wrong> {
         self.make()?;
-        let lives = 2 + self.random.below(4);
+        let lives = 2 + self.random.below(6);
         while self.tally.lives < lives {
-            let fate = match self.random.weighted(&[50, 16, 12, 6, 16]) {
+            let fate = match self.random.weighted(&[50, 14, 18, 6, 12]) {
                 0 => Fate::PowerLoss,
                 1 => Fate::Kill(self.random.below(2_000)),
                 2 => Fate::FailedSync,
@@ -285,8 +285,10 @@ impl Run {
                     Err(error) => Err(Wrong::new(Kind::Stopped, format!("it does not close: {error}"))),
                 };
             }
+            // Mostly a moment, at times so long that a full disk is asked again.
+            let passed = if self.random.percent(98) { 50 } else { 200_000 };
             self.clock
-                .pass(i64::try_from(self.random.below(50)).expect("small"));
+                .pass(i64::try_from(self.random.below(passed)).expect("small"));
             self.tally.steps += 1;
             match scheduler.step() {
                 Step::Done => {}

@@ -2,7 +2,7 @@
 //! that panics.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use ledger::{
@@ -191,7 +191,11 @@ async fn after_a_failed_sync_nothing_is_answered_that_may_be_lost() {
 async fn on_a_full_disk_reads_go_on_and_writes_wait_for_space() {
     let place = tempfile::tempdir().expect("a folder is made");
     let stage = Stage::new(folder(place.path(), true).expect("the folder is there"));
-    let (store, fatal) = open_on(&stage, |_| {});
+    let time = Arc::new(AtomicI64::new(now().plus(3_600_000_000).0));
+    let clock = Arc::clone(&time);
+    let (store, fatal) = open_on(&stage, |options| {
+        options.clock = Arc::new(move || Micros(clock.load(Ordering::Acquire)));
+    });
     begin(&store).await;
     stage.be_full(true);
     let mut random = Random::new(6);
@@ -214,10 +218,36 @@ async fn on_a_full_disk_reads_go_on_and_writes_wait_for_space() {
         }
     }
     assert_eq!(store.position(BOOK).await, Ok(done), "reads go on");
+    let asked = stage.done().len();
+    let many = (0..500).map(|_| post(&mut random, 2)).collect();
+    assert_eq!(store.submit(many).await[0], Err(StoreError::NoSpace));
+    assert_eq!(stage.done().len(), asked, "the disk is not asked again at once");
     stage.be_full(false);
+    time.fetch_add(1_000_000, Ordering::AcqRel);
     all_done(&store, vec![book(transaction(1, vec![posting(WORLD, MAIN, 1)]))]).await;
     assert_eq!(store.close().await, Ok(()));
     assert!(!fatal.load(Ordering::Acquire));
+    drop(store);
+    check(place.path()).expect("the store is good");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_frame_takes_is_refused_alone() {
+    let place = tempfile::tempdir().expect("a folder is made");
+    let stage = Stage::new(folder(place.path(), true).expect("the folder is there"));
+    let (store, _) = open_on(&stage, |options| options.log.max_frame = 16 << 10);
+    begin(&store).await;
+    let small = |id| book(transaction(id, vec![posting(WORLD, MAIN, 1)]));
+    let large = book(transaction(2, vec![posting(WORLD, MAIN, 1); 2_000]));
+    let answers = store.submit(vec![small(1), large, small(3)]).await;
+    assert_eq!(answers[1], Err(StoreError::TooLarge { limit: 16 << 10 }));
+    for nth in [0, 2] {
+        assert!(
+            matches!(answers[nth], Ok(Outcome::Recorded(_))),
+            "{:?}",
+            answers[nth]
+        );
+    }
     drop(store);
     check(place.path()).expect("the store is good");
 }

@@ -143,6 +143,7 @@ impl Disk for Stage {
 
     fn open(&self, name: &str, mode: OpenMode) -> Result<Arc<dyn DiskFile>, DiskError> {
         if name.ends_with(".log.new") && self.play.full.load(Ordering::Acquire) {
+            self.play.did(format!("refuse {name}"));
             return Err(DiskError::NoSpace { name: name.into() });
         }
         if mode == OpenMode::Create {

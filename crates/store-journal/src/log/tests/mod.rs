@@ -4,8 +4,8 @@ mod recovery;
 
 use std::sync::Arc;
 
-use super::testing::MemDisk;
 use super::*;
+use crate::simulation::SimDisk;
 
 const STORE: StoreId = [7; 16];
 
@@ -23,12 +23,8 @@ fn options() -> LogOptions {
     }
 }
 
-fn dyn_disk(disk: &Arc<MemDisk>) -> Arc<dyn Disk> {
-    Arc::clone(disk) as Arc<dyn Disk>
-}
-
-fn open(disk: &Arc<MemDisk>) -> Result<(Log, Recovery), LogError> {
-    Log::open(dyn_disk(disk), options(), None)
+fn open(disk: &SimDisk) -> Result<(Log, Recovery), LogError> {
+    Log::open(disk.disk(), options(), None)
 }
 
 fn payload(seed: u64, length: usize) -> Vec<u8> {
@@ -50,8 +46,8 @@ fn append(log: &Log, planner: &mut Planner, payloads: &[Vec<u8>]) -> (FrameInfo,
 }
 
 /// A log of so many frames, each of two records of about this length.
-fn filled(disk: &Arc<MemDisk>, frames: u64, length: usize) -> (Log, Planner, Content, Vec<FrameInfo>) {
-    let log = Log::create(dyn_disk(disk), options(), STORE).unwrap();
+fn filled(disk: &SimDisk, frames: u64, length: usize) -> (Log, Planner, Content, Vec<FrameInfo>) {
+    let log = Log::create(disk.disk(), options(), STORE).unwrap();
     let mut planner = log.planner();
     let (mut content, mut infos) = (Vec::new(), Vec::new());
     for i in 1..=frames {
@@ -82,7 +78,7 @@ fn all(log: &Log) -> Content {
 
 #[test]
 fn a_clean_stop_comes_back_clean() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new(0);
     let (log, planner, content, infos) = filled(&disk, 5, 40);
     assert_eq!(all(&log), content);
     let closed = log.close(planner, 2000).unwrap();
@@ -96,14 +92,14 @@ fn a_clean_stop_comes_back_clean() {
     let (info, _) = append(&log, &mut planner, &[b"after".to_vec()]);
     assert_eq!((info.sequence, info.position.start), (7, closed.end));
     drop(log);
-    let (_, recovery) = Log::open(dyn_disk(&disk), options(), Some(infos[2].position)).unwrap();
+    let (_, recovery) = Log::open(disk.disk(), options(), Some(infos[2].position)).unwrap();
     assert_eq!((recovery.frames, recovery.clean), (4, false));
 }
 
 #[test]
 fn records_are_read_by_their_locators() {
-    let disk = MemDisk::new();
-    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let disk = SimDisk::new(0);
+    let log = Log::create(disk.disk(), options(), STORE).unwrap();
     let mut planner = log.planner();
     let payloads = vec![
         vec![],
@@ -117,9 +113,12 @@ fn records_are_read_by_their_locators() {
     let reader = log.reader();
     let mut buffer = RecordBuf::default();
     for (at, payload) in places.iter().zip(&payloads) {
-        let before = disk.reads();
+        let before = disk.operations().reads;
         assert_eq!(reader.read_into(*at, &mut buffer).unwrap(), &payload[..]);
-        assert_eq!(disk.reads() - before, if payload.len() > 506 { 2 } else { 1 });
+        assert_eq!(
+            disk.operations().reads - before,
+            if payload.len() > 506 { 2 } else { 1 }
+        );
         assert_eq!(reader.read_record(*at).unwrap(), *payload);
     }
     assert!(matches!(
@@ -141,7 +140,7 @@ fn records_are_read_by_their_locators() {
         ),
         "unused space"
     );
-    disk.flip("00000001.log", places[4].get() as usize + 4000);
+    disk.flip("00000001.log", places[4].get() as usize + 4000, 0x5A);
     let error = reader.read_record(places[4]).unwrap_err().to_string();
     assert!(
         error.contains("00000001.log") && error.contains(&format!("byte {}", places[4].get())),
@@ -156,7 +155,7 @@ fn records_are_read_by_their_locators() {
 
 #[test]
 fn frames_roll_over_segments() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new(0);
     let (log, planner, content, infos) = filled(&disk, 60, 1000);
     assert_eq!(all(&log), content);
     let sealed: Vec<u32> = infos.iter().filter_map(|info| info.sealed).collect();
@@ -195,7 +194,7 @@ fn frames_roll_over_segments() {
     );
     log.close(planner, 0).unwrap();
     for info in &infos {
-        let (log, recovery) = Log::open(dyn_disk(&disk), options(), Some(info.position)).unwrap();
+        let (log, recovery) = Log::open(disk.disk(), options(), Some(info.position)).unwrap();
         assert_eq!((recovery.frames, recovery.clean), (61 - info.sequence, true));
         assert_eq!(all(&log), content);
     }
@@ -203,8 +202,8 @@ fn frames_roll_over_segments() {
 
 #[test]
 fn a_frame_larger_than_a_segment_gets_one_of_its_own() {
-    let disk = MemDisk::new();
-    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let disk = SimDisk::new(0);
+    let log = Log::create(disk.disk(), options(), STORE).unwrap();
     let mut planner = log.planner();
     let large = payload(1, 100_000);
     let (info, places) = append(&log, &mut planner, std::slice::from_ref(&large));
@@ -240,8 +239,8 @@ fn a_frame_larger_than_a_segment_gets_one_of_its_own() {
 
 #[test]
 fn plans_run_ahead_of_writing() {
-    let disk = MemDisk::new();
-    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let disk = SimDisk::new(0);
+    let log = Log::create(disk.disk(), options(), STORE).unwrap();
     let mut planner = log.planner();
     let mut planned = Vec::new();
     for i in 0..40_u64 {
@@ -276,8 +275,8 @@ fn plans_run_ahead_of_writing() {
 #[test]
 #[should_panic(expected = "only after the one before is synced")]
 fn a_frame_waits_for_the_sync_before() {
-    let disk = MemDisk::new();
-    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let disk = SimDisk::new(0);
+    let log = Log::create(disk.disk(), options(), STORE).unwrap();
     let mut planner = log.planner();
     for _ in 0..2 {
         let mut frame = FrameBuf::new();
@@ -290,13 +289,13 @@ fn a_frame_waits_for_the_sync_before() {
 
 #[test]
 fn a_flip_in_unused_space_is_found_by_verify() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new(0);
     let (log, _, _, infos) = filled(&disk, 20, 1000);
     let end = infos[infos.iter().position(|info| info.sealed.is_some()).unwrap() - 1]
         .position
         .end
         .get();
-    disk.flip("00000001.log", end as usize + 3);
+    disk.flip("00000001.log", end as usize + 3, 0x5A);
     let error = log.reader().verify_all(|_| ()).unwrap_err().to_string();
     assert!(
         error.contains(&format!("00000001.log, byte {}", end + 3)),
@@ -306,8 +305,8 @@ fn a_flip_in_unused_space_is_found_by_verify() {
 
 #[test]
 fn a_full_disk_shows_only_when_reserving() {
-    let disk = MemDisk::new();
-    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let disk = SimDisk::new(0);
+    let log = Log::create(disk.disk(), options(), STORE).unwrap();
     let mut planner = log.planner();
     disk.leave(10_000);
     let mut frames = 0;
@@ -339,7 +338,7 @@ fn a_full_disk_shows_only_when_reserving() {
 #[test]
 fn a_failed_write_or_sync_poisons() {
     for sync in [false, true] {
-        let disk = MemDisk::new();
+        let disk = SimDisk::new(0);
         let (log, mut planner, content, _) = filled(&disk, 2, 30);
         let mut frame = FrameBuf::new();
         frame.push(b"lost");
@@ -359,8 +358,8 @@ fn a_failed_write_or_sync_poisons() {
 
 #[test]
 fn a_scan_goes_on_with_what_comes_later() {
-    let disk = MemDisk::new();
-    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let disk = SimDisk::new(0);
+    let log = Log::create(disk.disk(), options(), STORE).unwrap();
     let mut planner = log.planner();
     let mut scan = log.reader().scan(log.position()).unwrap();
     assert!(scan.next_frame().unwrap().is_none());
@@ -373,8 +372,8 @@ fn a_scan_goes_on_with_what_comes_later() {
 
 #[test]
 fn the_next_segment_is_made_ahead() {
-    let disk = MemDisk::new();
-    let log = Log::create(dyn_disk(&disk), options(), STORE).unwrap();
+    let disk = SimDisk::new(0);
+    let log = Log::create(disk.disk(), options(), STORE).unwrap();
     let mut planner = log.planner();
     let mut due = Vec::new();
     for i in 0..12 {

@@ -13,7 +13,7 @@ fn damage(result: Result<(Log, Recovery), LogError>) -> Damage {
 }
 
 /// A tear of the last frame must be cut, the rest be there, and the log go on.
-fn check_cut(disk: &Arc<MemDisk>, kept: &Content, what: &str) {
+fn check_cut(disk: &SimDisk, kept: &Content, what: &str) {
     let (log, recovery) = open(disk).unwrap_or_else(|e| panic!("{what}: {e}"));
     let last = kept.len() as u64;
     assert_eq!((recovery.frames, recovery.clean), (last, false), "{what}");
@@ -32,7 +32,7 @@ fn check_cut(disk: &Arc<MemDisk>, kept: &Content, what: &str) {
 }
 
 fn torn_at_every_byte(frames: u64, length: usize) {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new(0);
     let (log, _, mut kept, infos) = filled(&disk, frames, length);
     let last = infos.last().unwrap().position;
     let segment = *log.reader().segments().last().unwrap();
@@ -45,7 +45,7 @@ fn torn_at_every_byte(frames: u64, length: usize) {
     );
     for at in start..end {
         let torn = disk.copy();
-        torn.flip(&name, at);
+        torn.flip(&name, at, 0x5A);
         check_cut(&torn, &kept, &format!("byte {at} flipped"));
         let torn = disk.copy();
         let mut bytes = torn.content(&name);
@@ -73,24 +73,24 @@ fn a_torn_tail_is_cut_wherever_it_tore() {
 
 #[test]
 fn a_torn_first_frame_of_a_segment_is_cut() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new(0);
     let (_, _, _, infos) = filled(&disk, 20, 1500);
     let frames = infos.iter().find(|info| info.sealed.is_some()).unwrap().sequence;
-    let disk = MemDisk::new();
+    let disk = SimDisk::new(0);
     let (log, _, mut kept, infos) = filled(&disk, frames, 1500);
     drop(log);
     kept.pop();
     let length = infos.last().unwrap().position.end.get() - infos.last().unwrap().position.start.get();
     for at in (0..length as usize).step_by(97) {
         let torn = disk.copy();
-        torn.flip("00000002.log", SEGMENT_HEADER as usize + at);
+        torn.flip("00000002.log", SEGMENT_HEADER as usize + at, 0x5A);
         check_cut(&torn, &kept, &format!("byte {at} flipped"));
     }
 }
 
 #[test]
 fn cut_bytes_never_overwrite_earlier_ones() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new(0);
     let (log, _, _, infos) = filled(&disk, 2, 20);
     drop(log);
     let (start, end) = (
@@ -98,19 +98,19 @@ fn cut_bytes_never_overwrite_earlier_ones() {
         infos[1].position.end.get() as usize,
     );
     let whole = disk.content("00000001.log");
-    disk.flip("00000001.log", start + 60);
+    disk.flip("00000001.log", start + 60, 0x5A);
     let torn = disk.content("00000001.log")[start..end].to_vec();
     assert_eq!(open(&disk).unwrap().1.cut_files, ["torn-2.bin"]);
     assert_eq!(disk.content("torn-2.bin"), torn);
     disk.set("00000001.log", whole);
-    disk.flip("00000001.log", start);
+    disk.flip("00000001.log", start, 0x5A);
     assert_eq!(open(&disk).unwrap().1.cut_files, ["torn-2-2.bin"]);
     assert_eq!(disk.content("torn-2.bin"), torn);
 }
 
 #[test]
 fn damage_in_an_earlier_frame_is_named() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new(0);
     let (log, planner, _, infos) = filled(&disk, 40, 600);
     log.close(planner, 0).unwrap();
     for victim in [1, 2, 9, 20, 39] {
@@ -125,7 +125,7 @@ fn damage_in_an_earlier_frame_is_named() {
                 .rfind(|span| span.base <= position.start.get())
                 .unwrap();
             let offset = position.start.get() - span.base;
-            bad.flip(&file_name(span.number), offset as usize + at);
+            bad.flip(&file_name(span.number), offset as usize + at, 0x5A);
             let error = log.reader().verify_all(|_| ()).unwrap_err().to_string();
             let frame = format!("{}, byte {offset}, frame {}", file_name(span.number), victim + 1);
             assert!(error.contains(&frame), "{error} instead of {frame}");
@@ -145,52 +145,52 @@ fn damage_in_an_earlier_frame_is_named() {
 
 #[test]
 fn what_a_position_proves_is_no_torn_tail() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new(0);
     let (log, _, _, infos) = filled(&disk, 4, 100);
     drop(log);
     let last = infos[3].position;
-    disk.flip("00000001.log", last.start.get() as usize + 70);
-    let found = damage(Log::open(dyn_disk(&disk), options(), Some(last)));
+    disk.flip("00000001.log", last.start.get() as usize + 70, 0x5A);
+    let found = damage(Log::open(disk.disk(), options(), Some(last)));
     assert_eq!((found.offset, found.sequence), (last.start.get(), Some(4)));
     let foreign = LogPosition {
         hash: [0; 16],
         ..infos[1].position
     };
-    let result = Log::open(dyn_disk(&disk), options(), Some(foreign));
+    let result = Log::open(disk.disk(), options(), Some(foreign));
     assert!(matches!(result, Err(LogError::UnknownPosition { sequence: 2 })));
     let beyond = LogPosition {
         start: Locator::new(1 << 30),
         end: Locator::new(1 << 31),
         ..last
     };
-    let result = Log::open(dyn_disk(&disk), options(), Some(beyond));
+    let result = Log::open(disk.disk(), options(), Some(beyond));
     assert!(matches!(result, Err(LogError::MissingSegment { number: 2 })));
 }
 
 #[test]
 fn files_that_do_not_belong_together_are_refused() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new(0);
     assert!(matches!(open(&disk), Err(LogError::NotFound)));
     let (log, _, _, infos) = filled(&disk, 60, 1000);
     assert!(matches!(open(&disk), Err(LogError::Locked(_))));
     assert!(matches!(
-        Log::create(dyn_disk(&disk), options(), STORE),
+        Log::create(disk.disk(), options(), STORE),
         Err(LogError::Locked(_))
     ));
     drop(log);
     assert!(matches!(
-        Log::create(dyn_disk(&disk), options(), STORE),
+        Log::create(disk.disk(), options(), STORE),
         Err(LogError::Exists)
     ));
     let bad = disk.copy();
     bad.remove("00000003.log").unwrap();
     let from = Some(infos[59].position);
     assert!(matches!(
-        Log::open(dyn_disk(&bad), options(), from),
+        Log::open(bad.disk(), options(), from),
         Err(LogError::MissingSegment { number: 3 })
     ));
-    let other = MemDisk::new();
-    drop(Log::create(dyn_disk(&other), options(), [8; 16]).unwrap());
+    let other = SimDisk::new(0);
+    drop(Log::create(other.disk(), options(), [8; 16]).unwrap());
     let bad = disk.copy();
     bad.set("00000001.log", other.content("00000001.log"));
     assert!(matches!(
@@ -212,7 +212,7 @@ fn files_that_do_not_belong_together_are_refused() {
         })
     ));
     let bad = disk.copy();
-    bad.flip("00000002.log", 20);
+    bad.flip("00000002.log", 20, 0x5A);
     assert_eq!(damage(open(&bad)).segment, 2);
     let bad = disk.copy();
     bad.set("00000009.log.new", vec![1, 2, 3]);
@@ -234,11 +234,11 @@ fn smuggled(store: &StoreId) -> Vec<u8> {
 #[test]
 fn no_client_can_make_a_torn_tail_look_like_damage() {
     for store in [[1; 16], STORE] {
-        let disk = MemDisk::new();
+        let disk = SimDisk::new(0);
         let (log, mut planner, kept, _) = filled(&disk, 2, 20);
         let position = append(&log, &mut planner, &[smuggled(&store)]).0.position;
         drop(log);
-        disk.flip("00000001.log", position.start.get() as usize + 20);
+        disk.flip("00000001.log", position.start.get() as usize + 20, 0x5A);
         if store == STORE {
             // The search itself looks at every byte: only the salt, which clients don't know, tells the two apart.
             let found = damage(open(&disk));
@@ -251,7 +251,7 @@ fn no_client_can_make_a_torn_tail_look_like_damage() {
 
 #[test]
 fn opening_makes_the_last_frame_durable() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new(0);
     let (log, mut planner, _, _) = filled(&disk, 1, 20);
     let mut frame = FrameBuf::new();
     frame.push(b"written, not synced");
@@ -270,9 +270,9 @@ fn opening_makes_the_last_frame_durable() {
 
 #[test]
 fn a_folder_of_others_is_left_alone() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new(0);
     disk.set("letter.new", vec![1]);
     assert!(matches!(open(&disk), Err(LogError::NotFound)));
-    drop(Log::create(dyn_disk(&disk), options(), STORE).unwrap());
+    drop(Log::create(disk.disk(), options(), STORE).unwrap());
     assert!(disk.names().contains(&"letter.new".to_owned()));
 }
