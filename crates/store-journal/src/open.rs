@@ -91,6 +91,7 @@ pub(crate) struct Opened {
     /// The pairs of the segment that is being filled, and its number.
     pub(crate) unsealed: (u32, Pairs),
     pub(crate) signing_key: [u8; 32],
+    pub(crate) vault: vault::Found,
     pub(crate) recovery: Recovery,
 }
 
@@ -204,6 +205,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Resu
     keys.load_runs(&slices);
     keys.load(&unsealed.clone().into_vec());
     let signing_key = read_signing_key(&**disk)?;
+    let vault = vault::open(&**disk, &store)?;
     // Now that it is locked, it stays so.
     if let Some(mark) = mark(&**disk)?.filter(|_| !options.despite_mark) {
         return Err(OpenError::Marked(mark));
@@ -215,6 +217,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Resu
         hasher,
         unsealed: (last.number, unsealed),
         signing_key,
+        vault,
         recovery,
     })
 }

@@ -28,7 +28,7 @@ const REACH: Duration = Duration::from_secs(1);
 pub struct JournalStore {
     pub(crate) view: View,
     pub(crate) signing_key: [u8; 32],
-    pub(crate) vault: Vault,
+    pub(crate) vault: Arc<Vault>,
     watchers: Arc<Watchers>,
     submitter: Mutex<Option<Submitter>>,
     /// Held while it is being closed, so that who closes it again waits too.
@@ -49,6 +49,7 @@ pub(crate) struct Tasks {
 /// What is needed to stop.
 pub(crate) struct Running {
     tasks: Tasks,
+    vault: Arc<Vault>,
     log: Arc<Log>,
     disk: Arc<dyn Disk>,
     published: Arc<RwLock<Published>>,
@@ -66,11 +67,14 @@ impl JournalStore {
         let opened = open(&disk, &options, place)?;
         let (signing_key, recovery) = (opened.signing_key, opened.recovery.clone());
         let spawn: Arc<dyn Spawn> = Arc::new(Threads);
-        let (store, on_fatal) = (opened.log.store_id(), Arc::clone(&options.on_fatal));
-        let vault = Vault::open(&disk, store, on_fatal, &*spawn)?;
         let watchers = Arc::new(Watchers::new());
         let started = start(disk, options, opened, Arc::clone(&watchers), spawn)?;
-        let (view, submitter, running) = started;
+        let Started {
+            view,
+            submitter,
+            vault,
+            running,
+        } = started;
         Ok(Self {
             view,
             signing_key,
@@ -99,7 +103,6 @@ impl JournalStore {
         let Some(running) = place.take() else {
             return Ok(());
         };
-        self.vault.close().await;
         // Not on this thread: whoever submitted keeps the queue open until they have taken their answer, perhaps here.
         let ended = tokio::task::spawn_blocking(move || block_on(running.close())).await;
         ended.map_err(|_| StoreError::Closed("closing it ended badly".into()))?
@@ -134,16 +137,30 @@ impl JournalStore {
     }
 }
 
-/// Starts the tasks of a store that was opened. Answers what readers need, where to submit, and what stops it.
+/// A store whose tasks run.
+pub(crate) struct Started {
+    /// What readers need.
+    pub(crate) view: View,
+    /// Where commands go.
+    pub(crate) submitter: Submitter,
+    pub(crate) vault: Arc<Vault>,
+    /// What stops it.
+    pub(crate) running: Running,
+}
+
+/// Starts the tasks of a store that was opened.
 pub(crate) fn start(
     disk: Arc<dyn Disk>,
     options: Options,
-    opened: Opened,
+    mut opened: Opened,
     watchers: Arc<Watchers>,
     spawn: Arc<dyn Spawn>,
-) -> Result<(View, Submitter, Running), OpenError> {
+) -> Result<Started, OpenError> {
     let (submitter, inbox) = queue(options.queue);
+    let (store, found) = (opened.log.store_id(), std::mem::take(&mut opened.vault));
     let shared = Shared::new(disk, &options, opened, spawn);
+    let (disk, on_fatal) = (Arc::clone(&shared.disk), Arc::clone(&shared.on_fatal));
+    let vault = Arc::new(Vault::start(disk, store, found, on_fatal, &*shared.spawn)?);
     let tasks = shared.start(inbox, watchers, &options)?;
     let Shared {
         log,
@@ -164,6 +181,7 @@ pub(crate) fn start(
     };
     let running = Running {
         tasks,
+        vault: Arc::clone(&vault),
         log,
         disk,
         published,
@@ -171,7 +189,12 @@ pub(crate) fn start(
         failed,
         clock: options.clock,
     };
-    Ok((view, submitter, running))
+    Ok(Started {
+        view,
+        submitter,
+        vault,
+        running,
+    })
 }
 
 /// What the tasks work on together.
@@ -303,6 +326,7 @@ impl Tasks {
 impl Running {
     /// Finishes what was taken, once nobody can submit any more; writes a snapshot and a closing frame.
     pub(crate) async fn close(self) -> Result<(), StoreError> {
+        self.vault.close().await;
         let planner = self.tasks.end().await?;
         if self.failed.load(Ordering::Acquire) {
             return Err(StoreError::Closed("a write or sync failed before".into()));
@@ -331,7 +355,7 @@ impl Drop for JournalStore {
 }
 
 /// Says so when its task panics: half a batch may be decided or shown, and nobody takes commands any more.
-struct Alarm(OnFatal);
+pub(crate) struct Alarm(pub(crate) OnFatal);
 
 impl Drop for Alarm {
     fn drop(&mut self) {
@@ -342,7 +366,7 @@ impl Drop for Alarm {
 }
 
 impl Alarm {
-    async fn around<T>(self, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn around<T>(self, work: impl Future<Output = T>) -> T {
         work.await
     }
 }

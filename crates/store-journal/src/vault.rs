@@ -13,7 +13,8 @@
 //! takes the place of the old one. All keys are in memory, so that reading a name never waits.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::io::ErrorKind;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use ledger::Subject;
@@ -21,10 +22,10 @@ use parking_lot::{Mutex, RwLock};
 use store::{StoreError, TextKey};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::log::disk::{read_whole, write_whole};
+use crate::log::disk::{Beside, read_whole, write_whole};
 use crate::log::{Disk, DiskError, Log, OpenMode, StoreId};
 use crate::open::OpenError;
-use crate::store_impl::OnFatal;
+use crate::store_impl::{Alarm, OnFatal};
 use crate::task::{Spawn, Task, block_on};
 
 /// The file.
@@ -103,6 +104,23 @@ fn group(bytes: &[u8], offset: usize) -> Option<&[u8]> {
     (sum == u32::from_le_bytes([s0, s1, s2, s3])).then_some(entries)
 }
 
+/// The whole groups, each with its place.
+fn groups(bytes: &[u8]) -> impl Iterator<Item = (Range<usize>, &[u8])> {
+    let mut at = HEADER;
+    std::iter::from_fn(move || {
+        let entries = group(bytes, at)?;
+        let place = at..at + 8 + entries.len();
+        at = place.end;
+        Some((place, entries))
+    })
+}
+
+/// Where the last whole group is; without any, what is behind the header.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) fn last_group(bytes: &[u8]) -> Range<usize> {
+    groups(bytes).last().map_or(HEADER..HEADER, |(place, _)| place)
+}
+
 fn entry(bytes: &[u8]) -> (Subject, TextKey) {
     let (subject, key) = bytes.split_at(16);
     let subject = u128::from_be_bytes(subject.try_into().expect("16 bytes"));
@@ -118,8 +136,15 @@ fn unusable(why: &str) -> OpenError {
     ))
 }
 
-/// All keys, and how many bytes of the file hold them.
-fn read(disk: &dyn Disk, store: &StoreId) -> Result<(Keys, usize, usize), OpenError> {
+/// What the file holds.
+struct Content {
+    keys: Keys,
+    bytes: Vec<u8>,
+    /// Where the last whole group is, if there is one: what comes after it is a write that was cut off.
+    last: Range<usize>,
+}
+
+fn read(disk: &dyn Disk, store: &StoreId) -> Result<Content, OpenError> {
     let bytes = match read_whole(disk, NAME) {
         Err(DiskError::NotFound { .. }) => return Err(unusable("is not there")),
         other => other?,
@@ -135,16 +160,49 @@ fn read(disk: &dyn Disk, store: &StoreId) -> Result<(Keys, usize, usize), OpenEr
         }
         _ => return Err(unusable("is damaged at its head")),
     }
-    let (mut keys, mut at) = (Keys::new(), HEADER);
-    while let Some(entries) = group(&bytes, at) {
+    let (mut keys, mut last) = (Keys::new(), HEADER..HEADER);
+    for (place, entries) in groups(&bytes) {
         keys.extend(entries.chunks_exact(ENTRY).map(entry));
-        at += 8 + entries.len();
+        last = place;
     }
+    let at = last.end;
     // As in the journal: a bad group is a write that was cut off exactly when no good one follows.
     if let Some(later) = (at + 1..bytes.len()).find(|later| group(&bytes, *later).is_some()) {
         return Err(unusable(&format!("is damaged between bytes {at} and {later}")));
     }
-    Ok((keys, at, bytes.len()))
+    Ok(Content { keys, bytes, last })
+}
+
+/// A vault that was read and is as durable as it reads.
+#[derive(Default)]
+pub(crate) struct Found {
+    keys: Keys,
+    end: u64,
+}
+
+/// Reads the vault of a store that nobody else has open.
+///
+/// Its last group may be one whose sync failed: then it can be read, and the disk may not have it. So it is written once more,
+/// and the folder is synced, before anybody relies on it. What was cut off behind it is removed.
+pub(crate) fn open(disk: &dyn Disk, store: &StoreId) -> Result<Found, OpenError> {
+    let Content { keys, bytes, last } = read(disk, store)?;
+    let file = disk.open(NAME, OpenMode::Existing)?;
+    file.write_at(&bytes[last.clone()], last.start as u64)?;
+    file.sync_data()?;
+    disk.sync_dir()?;
+    if last.end < bytes.len() {
+        let cut = bytes.len() - last.end;
+        tracing::warn!(bytes = cut, "an incomplete last write to {NAME} was cut off");
+        match write_whole(disk, NAME, &bytes[..last.end]) {
+            // What is kept next is written over it.
+            Ok(()) | Err(DiskError::NoSpace { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Found {
+        keys,
+        end: last.end as u64,
+    })
 }
 
 /// The keys of texts of the store on a disk, which a server may have open.
@@ -178,7 +236,7 @@ fn whole(store: &StoreId, keys: &Keys) -> Vec<u8> {
 
 /// The keys of texts of a store of this id.
 pub(crate) fn text_keys_of(disk: &dyn Disk, store: &StoreId) -> Result<Keys, OpenError> {
-    read(disk, store).map(|(keys, ..)| keys)
+    Ok(read(disk, store)?.keys)
 }
 
 /// The side that writes.
@@ -192,31 +250,25 @@ struct Writer {
 }
 
 impl Vault {
-    /// Opens the vault of a store.
-    pub(crate) fn open(
-        disk: &Arc<dyn Disk>,
+    /// Starts the task that writes.
+    pub(crate) fn start(
+        disk: Arc<dyn Disk>,
         store: StoreId,
+        found: Found,
         on_fatal: OnFatal,
         spawn: &dyn Spawn,
     ) -> Result<Self, OpenError> {
-        let (keys, end, length) = read(&**disk, &store)?;
-        let keys = Arc::new(RwLock::new(keys));
-        let mut writer = Writer {
-            disk: Arc::clone(disk),
+        let keys = Arc::new(RwLock::new(found.keys));
+        let alarm = Alarm(Arc::clone(&on_fatal));
+        let writer = Writer {
+            disk,
             store,
             keys: Arc::clone(&keys),
-            end: end as u64,
+            end: found.end,
             on_fatal,
         };
-        if end < length {
-            tracing::warn!(
-                bytes = length - end,
-                "an incomplete last write to {NAME} was cut off"
-            );
-            writer.rewrite()?;
-        }
         let (orders, inbox) = mpsc::channel(QUEUE);
-        let task = Task::start(spawn, "saldo-vault", writer.run(inbox))?;
+        let task = Task::start(spawn, "saldo-vault", alarm.around(writer.run(inbox)))?;
         Ok(Self {
             keys,
             orders: Mutex::new(Some(orders)),
@@ -316,9 +368,13 @@ impl Writer {
         let done = self.append(&fresh);
         for (new, reply) in waiting {
             let keys = self.keys.read();
-            let kept = || new.iter().map(|(subject, _)| keys[subject]).collect();
+            let kept: Option<_> = new
+                .iter()
+                .map(|(subject, _)| keys.get(subject).copied())
+                .collect();
+            let failed = || done.clone().err().unwrap_or(StoreError::UnknownFate);
             // Whoever asked may have gone.
-            let _ = reply.send(done.clone().map(|()| kept()));
+            let _ = reply.send(kept.ok_or_else(failed));
         }
     }
 
@@ -352,7 +408,18 @@ impl Writer {
     /// Writes all keys to a new file, in place of the old one.
     fn rewrite(&mut self) -> Result<(), DiskError> {
         let bytes = whole(&self.store, &self.keys.read());
-        write_whole(&*self.disk, NAME, &bytes)?;
+        let mut file = Beside::create(&*self.disk, NAME)?;
+        file.write(&bytes)?;
+        file.sync()?;
+        file.commit().map_err(|error| match error {
+            // Either of the two may be there now: that is no lack of space that passes.
+            DiskError::NoSpace { name } => DiskError::Io {
+                doing: "replace",
+                name,
+                source: ErrorKind::StorageFull.into(),
+            },
+            other => other,
+        })?;
         self.end = bytes.len() as u64;
         Ok(())
     }

@@ -42,6 +42,8 @@ fn every_defence_is_missed() {
             Without::ReservedSpace => &[Kind::Stopped],
             Without::SegmentSync => &[Kind::Refused, Kind::Lost],
             Without::SnapshotSync => &[Kind::Incomplete],
+            Without::KeySync | Without::KeyConfirming => &[Kind::Lost],
+            Without::KeysAnewSync => &[Kind::Lost, Kind::Refused],
         };
         let found = (1..=PATIENCE).find_map(|seed| {
             let wrong = run_without(seed, Some(defence)).err()?;

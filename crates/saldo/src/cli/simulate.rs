@@ -124,6 +124,8 @@ fn as_text(tally: &Tally) -> String {
         full,
         torn,
         flips,
+        keys,
+        keys_forgotten,
         ..
     } = tally;
     format!(
@@ -138,7 +140,8 @@ fn as_text(tally: &Tally) -> String {
          failed reads       {failed_reads:>12}\n\
          disk full          {full:>12}\n\
          torn tails cut     {torn:>12}\n\
-         flipped bits found {flips:>12}\n",
+         flipped bits found {flips:>12}\n\
+         keys of texts      {keys:>12}  ({keys_forgotten} forgotten)\n",
         crashes(tally)
     )
 }

@@ -177,6 +177,11 @@ impl<'a> Beside<'a> {
         Ok(())
     }
 
+    /// Makes what was written durable, under its passing name.
+    pub fn sync(&self) -> Result<(), DiskError> {
+        self.file.sync_data()
+    }
+
     /// Syncs, renames, syncs the folder. Answers the open file.
     pub fn commit(mut self) -> Result<Arc<dyn DiskFile>, DiskError> {
         self.file.sync_data()?;

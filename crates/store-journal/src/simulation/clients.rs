@@ -10,9 +10,11 @@ use store::suite::{Random, stream};
 use store::{Outcome, StoreError};
 
 use super::disk::SimDisk;
+use super::keys::{Promised, forget, keep};
 use super::oracle::{Ask, Seen};
 use crate::reads::View;
 use crate::task::pause;
+use crate::vault::Vault;
 
 /// Commands of a run.
 const COMMANDS: usize = 150;
@@ -153,15 +155,22 @@ impl Plan {
             }
             Ok(Outcome::Conflict(position)) => self.conflicts.push((key, *position)),
             Ok(Outcome::Nothing) => {}
-            Err(StoreError::NoSpace) if !self.excuses.full => return Err("there was space"),
-            Err(StoreError::UnknownFate | StoreError::Closed(_) | StoreError::Corrupt(_))
-                if !self.excuses.faults =>
-            {
-                return Err("nothing had failed");
-            }
-            Err(_) => {}
+            Err(error) => self.excused(error)?,
         }
         Ok(())
+    }
+
+    /// Whether there was a reason for an error.
+    fn excused(&self, error: &StoreError) -> Result<(), &'static str> {
+        match error {
+            StoreError::NoSpace if !self.excuses.full => Err("there was space"),
+            StoreError::UnknownFate | StoreError::Closed(_) | StoreError::Corrupt(_)
+                if !self.excuses.faults =>
+            {
+                Err("nothing had failed")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes back what was under way when the process ended: its clients will send it again.
@@ -175,8 +184,16 @@ impl Plan {
 /// What clients have sent and wait for, so that it can be sent again.
 pub(super) type UnderWay = Arc<Mutex<Vec<Option<Vec<Command>>>>>;
 
-/// Sends batch after batch until there is none. What is under way is noted in its place.
-pub(super) async fn client(nth: usize, plan: Arc<Mutex<Plan>>, under_way: UnderWay, submitter: Submitter) {
+/// Sends batch after batch until there is none, each once the keys of those that it makes are kept. What is under way is noted
+/// in its place.
+pub(super) async fn client(
+    nth: usize,
+    plan: Arc<Mutex<Plan>>,
+    under_way: UnderWay,
+    submitter: Submitter,
+    vault: Arc<Vault>,
+    promised: Arc<Mutex<Promised>>,
+) {
     loop {
         let next = plan.lock().next();
         let Some(batch) = next else {
@@ -187,9 +204,17 @@ pub(super) async fn client(nth: usize, plan: Arc<Mutex<Plan>>, under_way: UnderW
             continue;
         };
         under_way.lock()[nth] = Some(batch.clone());
-        let answers = submitter
-            .submit(batch.iter().cloned().map(Asked::Decide).collect())
-            .await;
+        if let Err(error) = forget(&vault, &promised).await
+            && let Err(wrong) = plan.lock().excused(&error)
+        {
+            let what = format!("{wrong}, and a key was not forgotten: {error}");
+            plan.lock().wrong.get_or_insert(what);
+        }
+        let commands = || batch.iter().cloned().map(Asked::Decide).collect();
+        let answers = match keep(&vault, &promised, &batch).await {
+            Ok(()) => submitter.submit(commands()).await,
+            Err(error) => vec![Err(error); batch.len()],
+        };
         under_way.lock()[nth] = None;
         plan.lock().take(batch, answers);
         pause().await;

@@ -8,7 +8,7 @@ use super::disk::SimDisk;
 use super::{Kind, Wrong};
 use crate::log::{Disk, LogReader, run::load_run};
 use crate::open::{OpenError, Options, open};
-use crate::{VerifyError, snapshot, verify};
+use crate::{VerifyError, snapshot, vault, verify};
 
 const HERE: &str = "here";
 
@@ -59,6 +59,9 @@ pub(super) fn flip(
         disk.flip(&name, usize::try_from(at).expect("small"), bit);
         return flipped_helper(&disk, options, &name, at);
     }
+    if random.percent(15) {
+        return flip_key(&disk, options, bit, random);
+    }
     let Some((_, old)) = places.split_last().filter(|(_, old)| !old.is_empty()) else {
         return Ok(false);
     };
@@ -104,6 +107,24 @@ fn flipped_helper(disk: &SimDisk, options: &Options, name: &str, at: u64) -> Res
         Err(error) => {
             let what = format!("byte {at} of {name} was flipped, which can be made again, but: {error}");
             Err(Wrong::new(Kind::Refused, what))
+        }
+    }
+}
+
+/// Flips a bit of the keys of texts, before their last group.
+fn flip_key(disk: &SimDisk, options: &Options, bit: u8, random: &mut Random) -> Result<bool, Wrong> {
+    let before = disk.content(vault::NAME);
+    let end = vault::last_group(&before).start;
+    let at = usize::try_from(random.below(end as u64)).expect("small");
+    disk.flip(vault::NAME, at, bit);
+    match verify(&disk.disk(), options, HERE, |_| {}) {
+        Err(VerifyError::Open(OpenError::Vault(_))) => Ok(true),
+        other => {
+            let what = format!(
+                "byte {at} of {} was flipped, and what was found is {other:?}",
+                vault::NAME
+            );
+            Err(Wrong::new(Kind::Overlooked, what))
         }
     }
 }

@@ -225,8 +225,12 @@ impl File {
         for sector in 0..self.cache.len().div_ceil(SECTOR) {
             let (from, end) = (sector * SECTOR, self.cache.len().min((sector + 1) * SECTOR));
             if !self.dirty.contains_key(&sector) && random.percent(50) {
-                let medium = self.durable.get(from..end).map(<[u8]>::to_vec);
-                self.cache[from..end].copy_from_slice(&medium.unwrap_or_else(|| vec![0; end - from]));
+                // Of the length that the file system has, the medium may not have all.
+                self.cache[from..end].fill(0);
+                let there = self.durable.len().min(end);
+                if let Some(medium) = self.durable.get(from..there) {
+                    self.cache[from..there].copy_from_slice(medium);
+                }
             }
         }
     }

@@ -9,6 +9,7 @@
 mod clients;
 mod damage;
 mod disk;
+mod keys;
 mod many;
 mod medium;
 mod oracle;
@@ -42,6 +43,8 @@ pub enum Kind {
     Incomplete,
     /// Damage of the medium was not found, or not where it is.
     Overlooked,
+    /// The key of a text was forgotten, and is there again.
+    Remembered,
     /// The store stopped, or answered an error, for no reason.
     Stopped,
     /// No task can go on.
@@ -134,12 +137,16 @@ pub struct Tally {
     pub flips: u64,
     /// Clean stops.
     pub clean: u64,
+    /// Keys of texts that were kept.
+    pub keys: u64,
+    /// Of these, those that were forgotten.
+    pub keys_forgotten: u64,
 }
 
 impl Tally {
     /// Each number with its name.
     #[must_use]
-    pub const fn named(&self) -> [(&'static str, u64); 17] {
+    pub const fn named(&self) -> [(&'static str, u64); 19] {
         [
             ("runs", self.runs),
             ("lives", self.lives),
@@ -158,6 +165,8 @@ impl Tally {
             ("fullDisks", self.full),
             ("tornTails", self.torn),
             ("flippedBits", self.flips),
+            ("keys", self.keys),
+            ("keysForgotten", self.keys_forgotten),
         ]
     }
 
@@ -182,5 +191,7 @@ impl Tally {
         self.torn += other.torn;
         self.flips += other.flips;
         self.clean += other.clean;
+        self.keys += other.keys;
+        self.keys_forgotten += other.keys_forgotten;
     }
 }

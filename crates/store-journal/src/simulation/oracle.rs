@@ -161,8 +161,8 @@ impl Oracle {
         &self.model
     }
 
-    pub(super) fn records(&self) -> usize {
-        self.records.len()
+    pub(super) fn records(&self) -> &[Arc<Record>] {
+        &self.records
     }
 
     /// Checks a store that was just opened, and learns what it has.

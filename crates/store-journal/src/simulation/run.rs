@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::clients::{Clock, Plan, UnderWay, client, operator, reader};
 use super::disk::{SimDisk, Without};
+use super::keys::Promised;
 use super::oracle::Oracle;
 use super::scheduler::{Scheduler, Step, message};
 use super::{Kind, Tally, Violation, Wrong, damage};
@@ -17,8 +18,9 @@ use crate::committer::Watchers;
 use crate::log::{Disk, Log, LogError, LogOptions, SegmentSizes, StoreId};
 use crate::open::{OpenError, Opened, Options, create_as, open};
 use crate::reads::View;
-use crate::store_impl::{JournalStore, Running, start};
+use crate::store_impl::{JournalStore, Running, Started, start};
 use crate::task::Spawn;
+use crate::vault::Vault;
 use crate::verify;
 
 const HERE: &str = "here";
@@ -57,6 +59,7 @@ struct Run {
     options: Options,
     fatal: Arc<AtomicBool>,
     plan: Arc<Mutex<Plan>>,
+    promised: Arc<Mutex<Promised>>,
     oracle: Oracle,
     tally: Tally,
 }
@@ -101,6 +104,7 @@ impl Run {
         options.queue = 64;
         Self {
             plan: Arc::new(Mutex::new(Plan::new(seed))),
+            promised: Arc::new(Mutex::new(Promised::new(seed))),
             random,
             disk,
             oracle: Oracle::new(clock.clone()),
@@ -114,14 +118,17 @@ impl Run {
     fn tally(&self) -> Tally {
         let plan = self.plan.lock();
         let operations = self.disk.operations();
+        let (keys, keys_forgotten) = self.promised.lock().count();
         Tally {
+            keys,
+            keys_forgotten,
             runs: 1,
             points: operations.points,
             trace: operations.trace,
             commands: plan.answers,
             refusals: plan.refusals,
             replays: plan.replays,
-            records: self.oracle.records() as u64,
+            records: self.oracle.records().len() as u64,
             ..self.tally
         }
     }
@@ -175,15 +182,22 @@ impl Run {
     fn live(&mut self, fate: Fate) -> Result<(), Wrong> {
         let opened = self.open()?;
         self.tally.lives += 1;
+        // It outlives its task, which nobody would wait for otherwise.
+        let held;
         let end = {
             let mut scheduler = Scheduler::new(Random::new(self.random.bits()));
             let spawn: Arc<dyn Spawn> = Arc::new(scheduler.starter());
             let watchers = Arc::new(Watchers::new());
             let (disk, options) = (self.disk.disk(), self.options.clone());
             let started = start(disk, options, opened, watchers, Arc::clone(&spawn));
-            let (view, submitter, running) =
-                started.map_err(|error| Wrong::new(Kind::Refused, error.to_string()))?;
-            self.check_view(&view)?;
+            let Started {
+                view,
+                submitter,
+                vault,
+                running,
+            } = started.map_err(|error| Wrong::new(Kind::Refused, error.to_string()))?;
+            held = Arc::clone(&vault);
+            self.check_view(&view, &vault)?;
             self.set_fate(fate);
             let clients = 1 + usize::try_from(self.random.below(6)).expect("small");
             let under_way: UnderWay = Arc::new(Mutex::new(vec![None; clients]));
@@ -193,6 +207,8 @@ impl Run {
                     Arc::clone(&self.plan),
                     Arc::clone(&under_way),
                     submitter.clone(),
+                    Arc::clone(&vault),
+                    Arc::clone(&self.promised),
                 );
                 spawn_all(&*spawn, "client", work);
             }
@@ -218,10 +234,13 @@ impl Run {
             drop(scheduler);
             let lost = under_way.lock().drain(..).flatten().collect();
             self.plan.lock().process_ended(lost);
+            self.promised.lock().process_ended();
             end?
         };
+        drop(held);
         self.end(end);
-        if let Some(wrong) = self.plan.lock().wrong.take() {
+        let wrong = self.plan.lock().wrong.take();
+        if let Some(wrong) = wrong.or_else(|| self.promised.lock().wrong.take()) {
             return Err(Wrong::new(Kind::Stopped, wrong));
         }
         Ok(())
@@ -396,10 +415,12 @@ impl Run {
     }
 
     /// Checks what readers see of a store that was just opened.
-    fn check_view(&mut self, view: &View) -> Result<(), Wrong> {
+    fn check_view(&mut self, view: &View, vault: &Vault) -> Result<(), Wrong> {
         let plan = &mut *self.plan.lock();
         self.tally.reads += plan.seen.len() as u64;
         self.oracle.check(view, plan, &mut self.random)?;
+        let promised = self.promised.lock();
+        promised.check(vault, &self.disk, self.oracle.records())?;
         if self.random.percent(20) {
             let places = damage::places(&view.reader)?;
             let flipped = damage::flip(&self.disk, &self.options, &places, &mut self.random)?;
@@ -414,9 +435,11 @@ impl Run {
         let (disk, options) = (self.disk.disk(), self.options.clone());
         let (watchers, spawn) = (Arc::new(Watchers::new()), Arc::new(scheduler.starter()));
         let started = start(disk, options, opened, watchers, spawn);
-        let (view, ..) = started.map_err(|error| Wrong::new(Kind::Refused, error.to_string()))?;
-        self.check_view(&view)?;
-        drop(view);
+        let started = started.map_err(|error| Wrong::new(Kind::Refused, error.to_string()))?;
+        // Its task is not to be waited for: nobody lets it go on.
+        drop(scheduler);
+        self.check_view(&started.view, &started.vault)?;
+        drop(started);
         let copy = self.disk.copy().disk();
         let checked = verify(&copy, &self.options, HERE, |_| {});
         checked.map_err(|error| Wrong::new(Kind::Derived, error.to_string()))?;
@@ -447,6 +470,7 @@ fn is_damage(error: &OpenError) -> bool {
         error,
         OpenError::NotFound(_)
             | OpenError::Exists(_)
+            | OpenError::Vault(_)
             | OpenError::Log(
                 LogError::Damaged(_)
                     | LogError::MissingSegment { .. }

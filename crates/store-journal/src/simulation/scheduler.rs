@@ -124,6 +124,14 @@ impl Scheduler {
     }
 }
 
+/// Tasks end with it, also those that did not begin: some of these hold the place where they wait.
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        let waiting = std::mem::take(&mut *self.starter.0.lock());
+        drop(waiting);
+    }
+}
+
 /// What a panic said.
 pub(super) fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
