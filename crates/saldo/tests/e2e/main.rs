@@ -11,6 +11,7 @@ mod accounting;
 mod backup;
 mod copy;
 mod door;
+mod full_disk;
 mod harness;
 mod journal;
 mod postgres;

@@ -337,8 +337,11 @@ impl Disk for RealDisk {
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
         file.set_len(0).map_err(failed)?;
-        writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(Box::new(file))
+        match writeln!(file, "{}", std::process::id()).map_err(failed) {
+            // Who holds it is a courtesy, for which a full disk has no space.
+            Ok(()) | Err(DiskError::NoSpace { .. }) => Ok(Box::new(file)),
+            Err(error) => Err(error),
+        }
     }
 }
 
