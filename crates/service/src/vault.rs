@@ -21,6 +21,13 @@ const MOST: usize = 100_000;
 pub(crate) struct Keys(HashMap<Subject, SealingKey>);
 
 impl Keys {
+    pub(crate) fn of(keys: impl IntoIterator<Item = (Subject, TextKey)>) -> Self {
+        let keys = keys
+            .into_iter()
+            .map(|(party, key)| (party, SealingKey::from(&key)));
+        Self(keys.collect())
+    }
+
     pub(crate) fn get(&self, party: Subject) -> Option<SealingKey> {
         self.0.get(&party).copied()
     }

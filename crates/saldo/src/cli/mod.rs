@@ -2,8 +2,10 @@
 #![allow(clippy::print_stderr, reason = "a command says on stderr what went wrong")]
 
 mod backup;
+mod book;
 mod copy;
 mod export;
+mod import;
 mod init;
 mod migrate;
 mod restore;
@@ -51,8 +53,10 @@ enum Command {
     Verify(verify::Verify),
     /// Keeps a copy of a folder's journal, also while a server uses it; `backup verify` proves it
     Backup(Box<backup::Backup>),
-    /// Writes a book's transactions for hledger or beancount
+    /// Writes a book, for `saldo import`, hledger or beancount
     Export(export::Export),
+    /// Fills an empty book from an export or from opening balances
+    Import(import::Import),
     /// Makes a store of a backup, as it was at its end or at a moment before
     Restore(Box<restore::Restore>),
     /// Sends load to running servers, and shows how fast they answered
@@ -118,6 +122,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Export(export) => {
             log("warn");
             in_runtime(export.run())
+        }
+        Command::Import(import) => {
+            log("warn");
+            in_runtime(import.run())
         }
         Command::Restore(restore) => {
             log("warn");

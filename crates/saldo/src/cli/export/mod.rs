@@ -1,8 +1,9 @@
-//! `saldo export`: a book's transactions as the plain-text ledgers that accountants' tools read.
+//! `saldo export`: a book as lines of JSON, and its transactions as the plain-text ledgers that accountants' tools read.
 
 mod beancount;
 mod hledger;
 mod names;
+mod ndjson;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -11,10 +12,10 @@ use std::sync::Arc;
 
 use indicatif::{HumanCount, ProgressBar};
 use ledger::{
-    AccountNo, AssetNo, Book, BookNo, ClientId, Completeness, Micros, Move, Record, State, TransactionId,
-    apply,
+    AccountNo, Action, Asset, AssetName, AssetNo, Book, BookNo, ClientId, Completeness, Micros, Move, Record,
+    State, TransactionId, apply,
 };
-use service::Clock;
+use service::{Clock, Opener};
 use store::audit::Fed;
 use tokio::sync::mpsc::channel;
 
@@ -26,8 +27,7 @@ use names::Names;
 /// Writes a book's transactions.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Servers may use the store meanwhile; what is written is of one moment. Names and references are not in it: accounts are \
-                  named by purpose, customer number and account number."
+    after_help = "Servers may use the store meanwhile; what is written is of one moment. Names and references are in ndjson alone."
 )]
 pub(crate) struct Export {
     #[command(flatten)]
@@ -45,7 +45,7 @@ pub(crate) struct Export {
 
 /// A book as it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Chosen {
+pub(super) enum Chosen {
     Number(BookNo),
     Root(ClientId),
 }
@@ -65,6 +65,8 @@ impl std::str::FromStr for Chosen {
 /// A format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
+    /// All of the book as lines of JSON, for `saldo import`
+    Ndjson,
     /// For hledger, and others that read its journals
     Hledger,
     /// For beancount
@@ -84,10 +86,32 @@ struct Moved<'a> {
 
 /// One way to write a book.
 trait Form: Send {
+    /// Takes the keys of texts, as far as they are there by now.
+    fn keys(&mut self, _: Opener) {}
+    /// What opens texts, if any are shown.
+    fn opener(&self) -> Option<&Opener> {
+        None
+    }
     /// What stands before all.
-    fn begin(&mut self, out: &mut dyn Write) -> std::io::Result<()>;
-    /// One transaction.
-    fn transaction(&mut self, out: &mut dyn Write, names: &Names, moved: &Moved<'_>) -> std::io::Result<()>;
+    fn begin(&mut self, _: &mut dyn Write) -> std::io::Result<()> {
+        Ok(())
+    }
+    /// An asset of all books.
+    fn shared(&mut self, _: &mut dyn Write, _: &Asset) -> std::io::Result<()> {
+        Ok(())
+    }
+    /// The book, by the record that made its root client.
+    fn book(&mut self, _: &mut dyn Write, _: &Record) -> std::io::Result<()> {
+        Ok(())
+    }
+    /// A record of the book that was accepted.
+    fn record(&mut self, _: &mut dyn Write, _: &Record) -> std::io::Result<()> {
+        Ok(())
+    }
+    /// One transaction that moved money.
+    fn transaction(&mut self, _: &mut dyn Write, _: &Names, _: &Moved<'_>) -> std::io::Result<()> {
+        Ok(())
+    }
     /// What stands after all: accounts, assets, and what each account has.
     fn end(&mut self, out: &mut dyn Write, names: &Names, ending: &Ending<'_>) -> std::io::Result<()>;
 }
@@ -108,6 +132,7 @@ impl Export {
         let source = Source::open(&place).await?;
         let bar = super::bar("{wide_bar} {percent}% {msg} transactions {eta}");
         let form: Box<dyn Form> = match self.format {
+            Format::Ndjson => Box::new(ndjson::Ndjson::default()),
             Format::Hledger => Box::new(hledger::Hledger),
             Format::Beancount => Box::new(beancount::Beancount),
         };
@@ -167,13 +192,34 @@ async fn write(
     let reading = tokio::spawn(async move { source.send(until, &out, &shown).await });
     let failed = |error: std::io::Error| Failure::while_doing("writing the export", error);
     writing.form.begin(&mut writing.out).map_err(failed)?;
+    let vault = Source::open(place).await?;
+    if writing.form.opener().is_some() {
+        writing.form.keys(Opener::new(vault.text_keys().await?));
+    }
     while let Some(fed) = sent.recv().await {
+        if lacks_keys(&fed, writing.form.opener(), until.time) {
+            writing.form.keys(Opener::new(vault.text_keys().await?));
+        }
         tokio::task::block_in_place(|| fed.iter().try_for_each(|one| writing.take(one))).map_err(failed)?;
         bar.set_message(HumanCount(writing.count).to_string());
     }
     let read = reading.await;
     read.map_err(|error| Failure::while_doing("reading the store", error))??;
     writing.end(place)
+}
+
+/// Whether somebody who was made since the export began has no key yet. Who was made before and has none was erased.
+fn lacks_keys(fed: &[Fed], opener: Option<&Opener>, since: Micros) -> bool {
+    // Servers' clocks may differ.
+    const SLACK: i64 = 60_000_000;
+    let Some(opener) = opener else { return false };
+    fed.iter()
+        .filter(|one| one.record.recorded_at.0 >= since.0 - SLACK)
+        .any(|one| match &one.record.action {
+            Action::CreateClient(new) => !opener.has(new.id.into()),
+            Action::CreateCustomer(new) => !opener.has(new.id.into()),
+            _ => false,
+        })
 }
 
 /// An export under way.
@@ -215,13 +261,21 @@ impl Writing {
                 Chosen::Number(no) => book.no == no && no != BookNo::OPERATOR,
                 Chosen::Root(root) => book.root == Some(root),
             };
+            let before = self.book;
             self.book = self.state.books().find(root).map(|book| book.no);
+            self.show_shared(record)?;
+            if before.is_none() && self.book.is_some() {
+                self.form.book(&mut self.out, record)?;
+            }
         }
         if self.book != Some(record.book) || record.book == BookNo::OPERATOR {
             return Ok(());
         }
         apply(&mut self.state, record);
         self.digest = one.digest;
+        if record.outcome.is_ok() {
+            self.form.record(&mut self.out, record)?;
+        }
         for (nth, booked) in record.booked().iter().enumerate() {
             let moves: Vec<_> = booked.moves.iter().filter(|made| !made.post.is_zero()).collect();
             if moves.is_empty() {
@@ -242,6 +296,20 @@ impl Writing {
             self.count += 1;
         }
         Ok(())
+    }
+
+    /// Shows an asset of all books that has its number of places from the operator.
+    fn show_shared(&mut self, record: &Record) -> std::io::Result<()> {
+        let name = match (&record.action, &record.outcome) {
+            (Action::Initialise { .. }, Ok(_)) => AssetName::parse("RLUSD@xrpl"),
+            (Action::RegisterAsset { name, .. }, Ok(_)) => Some(*name),
+            _ => None,
+        };
+        let asset = name.and_then(|name| self.state.asset(BookNo::OPERATOR, &name).ok().flatten().cloned());
+        match asset {
+            Some(asset) => self.form.shared(&mut self.out, &asset),
+            None => Ok(()),
+        }
     }
 
     /// Answers how many transactions were written.
@@ -273,8 +341,8 @@ impl Writing {
 
 fn kind(record: &Record) -> &'static str {
     match &record.action {
-        ledger::Action::Capture(_) => "capture",
-        ledger::Action::Reverse(_) => "reversal",
+        Action::Capture(_) => "capture",
+        Action::Reverse(_) => "reversal",
         _ => "transaction",
     }
 }

@@ -5,6 +5,7 @@ mod drift;
 mod endpoints;
 mod erasing;
 mod export;
+mod import;
 mod kills;
 mod lifecycle;
 mod limits;
