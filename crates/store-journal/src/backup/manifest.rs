@@ -148,19 +148,23 @@ fn parse(bytes: &[u8]) -> Result<Manifest, BackupError> {
     {
         return Err(wrong(1, "it is of a version that this program does not know"));
     }
-    let body = text.trim_end_matches('\n').rfind('\n').map_or(0, |at| at + 1);
-    let said = text[body..]
-        .strip_prefix("blake3 ")
-        .map(str::trim_end)
-        .and_then(unhex::<32>);
+    let damaged = || {
+        let what = "the lines do not match their hash, so it is damaged";
+        wrong(lines.len().max(1), what)
+    };
+    let whole = text.strip_suffix('\n').ok_or_else(damaged)?;
+    let body = whole.rfind('\n').map_or(0, |at| at + 1);
+    let said = whole[body..].strip_prefix("blake3 ").and_then(unhex::<32>);
     if said != Some(blake3::hash(&text.as_bytes()[..body]).into()) {
-        return Err(wrong(
-            lines.len().max(1),
-            "the lines do not match their hash, so it is damaged",
-        ));
+        return Err(damaged());
     }
     let mut found = Found::default();
-    for (nth, line) in lines[1..lines.len() - 1].iter().enumerate() {
+    for (nth, line) in lines
+        .get(1..lines.len() - 1)
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+    {
         let words: Vec<_> = line.split(' ').collect();
         found
             .take(&words)
