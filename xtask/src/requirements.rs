@@ -1,5 +1,6 @@
 //! What the tests need from the machine, beyond Rust.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::run::{self, Result};
@@ -42,12 +43,38 @@ const REQUIREMENTS: &[Requirement] = &[
     Requirement {
         package: "python3-venv",
         probe: &["python3", "-c", "import ensurepip, venv"],
-        why: "exports are shown to beancount, which the tests install from PyPI into an environment of its own",
+        why: "beancount, which exports are shown to, and schemathesis, which tries the API, are installed from PyPI",
     },
 ];
 
+/// The version of schemathesis, which the end-to-end tests look for under it too.
+const SCHEMATHESIS: &str = "4.32.5";
+
 /// Installs what is missing where that is possible, else says what to install.
 pub(crate) fn meet() -> Result {
+    debian()?;
+    schemathesis()
+}
+
+/// schemathesis in an environment of its own beside what cargo builds: no root is needed.
+fn schemathesis() -> Result {
+    let folder: PathBuf = run::target()?.join(format!("schemathesis-{SCHEMATHESIS}"));
+    let program = folder.join("bin/schemathesis");
+    let mut probe = Command::new(&program);
+    probe.arg("--version");
+    if run::succeeds(probe) {
+        return Ok(());
+    }
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv", "--clear"]).arg(&folder);
+    run::run(make)?;
+    let mut install = Command::new(folder.join("bin/pip"));
+    install.args(["install", "--quiet", "--disable-pip-version-check"]);
+    install.arg(format!("schemathesis=={SCHEMATHESIS}"));
+    run::run(install)
+}
+
+fn debian() -> Result {
     let missing: Vec<_> = REQUIREMENTS
         .iter()
         .filter(|requirement| !requirement.is_met())

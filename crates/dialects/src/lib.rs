@@ -7,7 +7,8 @@
 //! - [`spelling`]: one 128-bit id as each vendor spells it;
 //! - [`json`]: bodies, written once and without floats;
 //! - [`http`]: requests and responses of no framework;
-//! - [`time`]: points in time as RFC 3339 writes them.
+//! - [`time`]: points in time as RFC 3339 writes them;
+//! - [`openapi`]: the document about all routes.
 
 mod answer;
 pub mod conduit;
@@ -18,6 +19,7 @@ pub mod json;
 pub mod light;
 pub mod magicline;
 pub mod native;
+pub mod openapi;
 pub mod polygon;
 pub mod problem;
 pub mod route;

@@ -9,12 +9,16 @@ use service::{Caller, Problem, Service, Standing};
 
 use crate::config::{Config, Mount};
 use crate::http::{Context, Method, Request, Response};
+use crate::openapi::{Description, Operation};
 
 /// A future that a table can hold.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Answers a request: [`handle`] of an [`Endpoint`].
 pub type Handler = for<'a, 'r> fn(Context<'a>, &'a Request<'r>) -> Boxed<'a, Result<Response, Problem>>;
+
+/// Says what is particular about a route, for the OpenAPI document.
+pub type Describe = fn(&Config) -> Operation;
 
 /// Finds out who calls.
 pub type Authenticate =
@@ -98,6 +102,8 @@ pub struct Route {
     pub body: BodySize,
     /// What answers.
     pub handler: Handler,
+    /// What is particular about it, for the OpenAPI document.
+    pub describe: Describe,
 }
 
 /// Who may use a route.
@@ -117,6 +123,8 @@ pub struct Dialect {
     pub name: &'static str,
     /// Where the configuration mounts it.
     pub mount: fn(&Config) -> Mount,
+    /// What is said about it as a whole, for the OpenAPI document.
+    pub describe: fn() -> Description,
     /// Its routes.
     pub routes: Vec<Route>,
     /// Finds out who calls.

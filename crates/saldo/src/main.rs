@@ -1,10 +1,12 @@
 //! Saldo, a balance server: the binary.
 //!
 //! [`cli`] reads the command line; each command is a module there, [`sandbox`] and [`bench`] ones of their own. [`http`] turns requests
-//! into those of [`dialects`] and answers back; what they mean is not its business. [`place`] finds and opens stores.
+//! into those of [`dialects`] and answers back; what they mean is not its business. [`docs`] is the
+//! page about the API. [`place`] finds and opens stores.
 
 mod bench;
 mod cli;
+mod docs;
 mod failure;
 mod http;
 mod place;

@@ -10,12 +10,12 @@ use crate::http::Response;
 use crate::json::Json;
 
 /// The page's `AssetCode`: fiat, then stablecoins.
-const FIAT: [&str; 11] = [
+pub(super) const FIAT: [&str; 11] = [
     "USD", "MXN", "BRL", "COP", "EUR", "NGN", "ARS", "GBP", "AED", "SGD", "HKD",
 ];
-const STABLECOINS: [&str; 3] = ["USDT", "USDC", "RLUSD"];
+pub(super) const STABLECOINS: [&str; 3] = ["USDT", "USDC", "RLUSD"];
 /// The page's `NetworkName`.
-const NETWORKS: [&str; 6] = ["ethereum", "tron", "solana", "polygon", "base", "xrpl"];
+pub(super) const NETWORKS: [&str; 6] = ["ethereum", "tron", "solana", "polygon", "base", "xrpl"];
 
 /// About how many bytes an element takes.
 pub(super) const ELEMENT: usize = 48 + CODE_MAX + NETWORK_MAX;

@@ -7,6 +7,7 @@
 mod balances;
 mod client_accounts;
 mod customer_account;
+mod openapi;
 mod problems;
 
 use ledger::Scopes;
@@ -23,19 +24,29 @@ const CUSTOMER_ACCOUNT: &str = "/customers/{id}/account";
 /// Conduit's table.
 #[must_use]
 pub fn dialect() -> Dialect {
-    let get = |pattern, handler| Route {
+    let get = |pattern, handler, describe| Route {
         method: Method::Get,
         pattern,
         access: Access::Scope(Scopes::READ),
         body: BodySize::Usual,
         handler,
+        describe,
     };
     Dialect {
         name: "conduit",
         mount: |config| config.conduit.mount(),
+        describe: openapi::describe,
         routes: vec![
-            get(CUSTOMER_ACCOUNT, handle::<customer_account::GetCustomerAccount>),
-            get("/clients/accounts", handle::<client_accounts::ListClientAccounts>),
+            get(
+                CUSTOMER_ACCOUNT,
+                handle::<customer_account::GetCustomerAccount>,
+                openapi::customer_account,
+            ),
+            get(
+                "/clients/accounts",
+                handle::<client_accounts::ListClientAccounts>,
+                openapi::client_accounts,
+            ),
         ],
         authenticate: |service, request| {
             Box::pin(async move {

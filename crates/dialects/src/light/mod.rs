@@ -4,6 +4,7 @@
 //! form of RFC 7617 as the user name; or a signed token behind `Bearer`. Amounts are int64 minor units.
 
 mod card_balance;
+mod openapi;
 mod problems;
 
 use base64::Engine;
@@ -23,12 +24,14 @@ pub fn dialect() -> Dialect {
     Dialect {
         name: "light",
         mount: |config| config.light.mount(),
+        describe: openapi::describe,
         routes: vec![Route {
             method: Method::Get,
             pattern: "/card-balance-accounts/{accountId}",
             access: Access::Scope(Scopes::READ),
             body: BodySize::Usual,
             handler: handle::<card_balance::GetCardBalanceAccount>,
+            describe: openapi::card_balance,
         }],
         authenticate: |service, request| {
             Box::pin(async move {

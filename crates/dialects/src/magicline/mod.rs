@@ -5,6 +5,7 @@
 
 mod balances;
 mod language;
+mod openapi;
 mod problems;
 
 use ledger::Scopes;
@@ -19,12 +20,14 @@ pub fn dialect() -> Dialect {
     Dialect {
         name: "magicline",
         mount: |config| config.magicline.mount(),
+        describe: openapi::describe,
         routes: vec![Route {
             method: Method::Get,
             pattern: "/customers/{customerId}/account/balances",
             access: Access::Scope(Scopes::CUSTOMER_ACCOUNT_READ),
             body: BodySize::Usual,
             handler: handle::<balances::GetAccountBalances>,
+            describe: openapi::balances,
         }],
         authenticate: |service, request| {
             Box::pin(async move {

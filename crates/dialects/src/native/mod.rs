@@ -13,6 +13,7 @@ mod customers;
 mod forms;
 mod holds;
 mod metadata;
+mod openapi;
 mod problems;
 mod query;
 mod reply;
@@ -21,8 +22,9 @@ mod transactions;
 use ledger::Scopes;
 use service::Problem;
 
+use self::openapi::{books, register};
 use crate::http::{Body, Method, Request};
-use crate::route::{Access, BodySize, Dialect, Handler, Route, handle};
+use crate::route::{Access, BodySize, Describe, Dialect, Handler, Route, handle};
 
 /// The table of Saldo's own API.
 #[must_use]
@@ -30,7 +32,8 @@ pub fn dialect() -> Dialect {
     Dialect {
         name: "native",
         mount: |config| config.native.mount(),
-        routes: register().into_iter().chain(books()).collect(),
+        describe: openapi::describe,
+        routes: about_parties().into_iter().chain(about_money()).collect(),
         authenticate: |service, request| {
             Box::pin(async move {
                 let given = request
@@ -53,77 +56,189 @@ pub fn dialect() -> Dialect {
 }
 
 /// Clients, keys, customers, accounts, assets and rates.
-fn register() -> Vec<Route> {
+fn about_parties() -> Vec<Route> {
     vec![
-        admin(Method::Post, "/clients", handle::<clients::Create>),
-        get("/clients", handle::<clients::List>),
-        get("/clients/{id}", handle::<clients::Get>),
-        admin(Method::Patch, "/clients/{id}", handle::<clients::Update>),
-        admin(Method::Post, "/clients/{id}/keys", handle::<clients::MakeKey>),
-        get("/clients/{id}/keys", handle::<clients::ListKeys>),
-        get("/keys", handle::<clients::ListKeys>),
-        admin(Method::Delete, "/keys/{id}", handle::<clients::RevokeKey>),
-        admin(Method::Post, "/customers", handle::<customers::Create>),
-        get("/customers", handle::<customers::List>),
-        get("/customers/{id}", handle::<customers::Get>),
-        admin(Method::Patch, "/customers/{id}", handle::<customers::Update>),
+        admin(
+            Method::Post,
+            "/clients",
+            handle::<clients::Create>,
+            register::create_client,
+        ),
+        get("/clients", handle::<clients::List>, register::list_clients),
+        get("/clients/{id}", handle::<clients::Get>, register::get_client),
+        admin(
+            Method::Patch,
+            "/clients/{id}",
+            handle::<clients::Update>,
+            register::update_client,
+        ),
+        admin(
+            Method::Post,
+            "/clients/{id}/keys",
+            handle::<clients::MakeKey>,
+            register::create_key,
+        ),
+        get(
+            "/clients/{id}/keys",
+            handle::<clients::ListKeys>,
+            register::list_keys_of_client,
+        ),
+        get("/keys", handle::<clients::ListKeys>, register::list_keys),
+        admin(
+            Method::Delete,
+            "/keys/{id}",
+            handle::<clients::RevokeKey>,
+            register::revoke_key,
+        ),
+        admin(
+            Method::Post,
+            "/customers",
+            handle::<customers::Create>,
+            register::create_customer,
+        ),
+        get("/customers", handle::<customers::List>, register::list_customers),
+        get(
+            "/customers/{id}",
+            handle::<customers::Get>,
+            register::get_customer,
+        ),
+        admin(
+            Method::Patch,
+            "/customers/{id}",
+            handle::<customers::Update>,
+            register::update_customer,
+        ),
         admin(
             Method::Put,
             "/customers/{id}/dunning",
             handle::<customers::PutDunning>,
+            register::put_dunning,
         ),
-        admin(Method::Post, "/customers/{id}/erase", handle::<customers::Erase>),
-        get("/customers/{id}/valuation", handle::<customers::GetValuation>),
-        admin(Method::Post, "/accounts", handle::<accounts::Create>),
-        get("/accounts", handle::<accounts::List>),
-        get("/accounts/{id}", handle::<accounts::Get>),
-        admin(Method::Patch, "/accounts/{id}", handle::<accounts::Update>),
-        admin(Method::Post, "/assets", handle::<assets::Register>),
-        get("/assets", handle::<assets::ListAssets>),
-        route(Method::Put, "/rates", Scopes::RATES, handle::<assets::PutRates>),
-        get("/rates", handle::<assets::ListRates>),
+        admin(
+            Method::Post,
+            "/customers/{id}/erase",
+            handle::<customers::Erase>,
+            register::erase_customer,
+        ),
+        get(
+            "/customers/{id}/valuation",
+            handle::<customers::GetValuation>,
+            register::value_customer,
+        ),
+        admin(
+            Method::Post,
+            "/accounts",
+            handle::<accounts::Create>,
+            register::create_account,
+        ),
+        get("/accounts", handle::<accounts::List>, register::list_accounts),
+        get("/accounts/{id}", handle::<accounts::Get>, register::get_account),
+        admin(
+            Method::Patch,
+            "/accounts/{id}",
+            handle::<accounts::Update>,
+            register::update_account,
+        ),
+        admin(
+            Method::Post,
+            "/assets",
+            handle::<assets::Register>,
+            register::register_asset,
+        ),
+        get("/assets", handle::<assets::ListAssets>, register::list_assets),
+        route(
+            Method::Put,
+            "/rates",
+            Scopes::RATES,
+            handle::<assets::PutRates>,
+            register::put_rates,
+        ),
+        get("/rates", handle::<assets::ListRates>, register::list_rates),
     ]
 }
 
 /// Balances, entries, transactions and holds.
-fn books() -> Vec<Route> {
+fn about_money() -> Vec<Route> {
     vec![
-        get("/accounts/{id}/balances", handle::<accounts::GetBalances>),
-        get("/accounts/{id}/entries", handle::<accounts::ListEntries>),
-        post("/transactions", handle::<transactions::Post>),
+        get(
+            "/accounts/{id}/balances",
+            handle::<accounts::GetBalances>,
+            books::get_balances,
+        ),
+        get(
+            "/accounts/{id}/entries",
+            handle::<accounts::ListEntries>,
+            books::list_entries,
+        ),
+        post(
+            "/transactions",
+            handle::<transactions::Post>,
+            books::post_transaction,
+        ),
         Route {
             body: BodySize::Batch,
-            ..post("/transactions/batch", handle::<batch::PostBatch>)
+            ..post(
+                "/transactions/batch",
+                handle::<batch::PostBatch>,
+                books::post_batch,
+            )
         },
-        get("/transactions", handle::<transactions::List>),
-        get("/transactions/{id}", handle::<transactions::Get>),
-        post("/transactions/{id}/reverse", handle::<transactions::ReverseIt>),
-        get("/holds", handle::<holds::List>),
-        get("/holds/{id}", handle::<holds::Get>),
-        post("/holds/{id}/capture", handle::<holds::CaptureIt>),
-        post("/holds/{id}/release", handle::<holds::ReleaseIt>),
+        get(
+            "/transactions",
+            handle::<transactions::List>,
+            books::list_transactions,
+        ),
+        get(
+            "/transactions/{id}",
+            handle::<transactions::Get>,
+            books::get_transaction,
+        ),
+        post(
+            "/transactions/{id}/reverse",
+            handle::<transactions::ReverseIt>,
+            books::reverse_transaction,
+        ),
+        get("/holds", handle::<holds::List>, books::list_holds),
+        get("/holds/{id}", handle::<holds::Get>, books::get_hold),
+        post(
+            "/holds/{id}/capture",
+            handle::<holds::CaptureIt>,
+            books::capture_hold,
+        ),
+        post(
+            "/holds/{id}/release",
+            handle::<holds::ReleaseIt>,
+            books::release_hold,
+        ),
     ]
 }
 
-fn get(pattern: &'static str, handler: Handler) -> Route {
-    route(Method::Get, pattern, Scopes::READ, handler)
+fn get(pattern: &'static str, handler: Handler, describe: Describe) -> Route {
+    route(Method::Get, pattern, Scopes::READ, handler, describe)
 }
 
-fn admin(method: Method, pattern: &'static str, handler: Handler) -> Route {
-    route(method, pattern, Scopes::ADMIN, handler)
+fn admin(method: Method, pattern: &'static str, handler: Handler, describe: Describe) -> Route {
+    route(method, pattern, Scopes::ADMIN, handler, describe)
 }
 
-fn post(pattern: &'static str, handler: Handler) -> Route {
-    route(Method::Post, pattern, Scopes::POST, handler)
+fn post(pattern: &'static str, handler: Handler, describe: Describe) -> Route {
+    route(Method::Post, pattern, Scopes::POST, handler, describe)
 }
 
-fn route(method: Method, pattern: &'static str, scope: Scopes, handler: Handler) -> Route {
+fn route(
+    method: Method,
+    pattern: &'static str,
+    scope: Scopes,
+    handler: Handler,
+    describe: Describe,
+) -> Route {
     Route {
         method,
         pattern,
         access: Access::Scope(scope),
         body: BodySize::Usual,
         handler,
+        describe,
     }
 }
 

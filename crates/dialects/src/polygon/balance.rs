@@ -16,7 +16,7 @@ pub(super) struct GetCustomerBalance;
 /// The parameter that a 400 is about when it is the page's.
 pub(super) const CUSTOMER_ID: &str = "id";
 
-const CURRENCY: &str = "estimatedBalanceCurrencyCode";
+pub(super) const CURRENCY: &str = "estimatedBalanceCurrencyCode";
 
 impl Endpoint for GetCustomerBalance {
     type Input = Valuation;

@@ -4,6 +4,7 @@
 //! value there, so their texts are exact.
 
 mod balance;
+mod openapi;
 mod problems;
 mod token;
 
@@ -19,6 +20,7 @@ pub fn dialect() -> Dialect {
     Dialect {
         name: "polygon",
         mount: |config| config.polygon.mount(),
+        describe: openapi::describe,
         routes: vec![
             Route {
                 method: Method::Post,
@@ -26,6 +28,7 @@ pub fn dialect() -> Dialect {
                 access: Access::Public,
                 body: BodySize::Credentials,
                 handler: handle::<token::IssueToken>,
+                describe: openapi::token,
             },
             Route {
                 method: Method::Get,
@@ -33,6 +36,7 @@ pub fn dialect() -> Dialect {
                 access: Access::Scope(Scopes::READ),
                 body: BodySize::Usual,
                 handler: handle::<balance::GetCustomerBalance>,
+                describe: openapi::customer_balance,
             },
         ],
         authenticate: |service, request| {

@@ -2,6 +2,7 @@
 
 mod every_store;
 mod json;
+mod openapi;
 mod spelling;
 
 use std::any::Any;

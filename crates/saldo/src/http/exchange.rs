@@ -17,6 +17,8 @@ use hyper::header::{HeaderName, HeaderValue};
 use ledger::{BookNo, Command, TransactionId};
 use service::{Problem, Service};
 
+use crate::docs::Docs;
+
 /// Answers that took longer are logged.
 const SLOW: Duration = Duration::from_secs(1);
 /// The most bytes of a path with its query.
@@ -30,6 +32,7 @@ const READY_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Server {
     service: Arc<Service>,
     router: Router,
+    docs: Docs,
     /// Request ids are this start's name and a number, so that two starts have none in common.
     start: u32,
     requests: AtomicU64,
@@ -39,9 +42,11 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(service: Arc<Service>, config: dialects::Config) -> Self {
         let now = service.clock.now().0;
+        let router = Router::new(config);
         Self {
             service,
-            router: Router::new(config),
+            docs: Docs::new(&router),
+            router,
             // The lower half of the seconds is enough to tell starts apart in a log.
             start: now.div_euclid(1_000_000) as u32,
             requests: AtomicU64::new(0),
@@ -76,11 +81,14 @@ impl Server {
             }
             "/healthz" => plain(200, "ok"),
             "/readyz" => self.readiness().await,
-            _ => {
-                let number = self.requests.fetch_add(1, Ordering::Relaxed);
-                let id = format!("{:08x}-{number:x}", self.start);
-                self.routed(&head, incoming, &id).await
-            }
+            _ => match self.docs.answer(head.method.as_str(), path) {
+                Some(page) => page,
+                None => {
+                    let number = self.requests.fetch_add(1, Ordering::Relaxed);
+                    let id = format!("{:08x}-{number:x}", self.start);
+                    self.routed(&head, incoming, &id).await
+                }
+            },
         };
         let taken = begun.elapsed();
         if taken > SLOW {

@@ -10,11 +10,13 @@
 mod accounting;
 mod backup;
 mod copy;
+mod docs;
 mod door;
 mod full_disk;
 mod harness;
 mod journal;
 mod postgres;
+mod schemathesis;
 mod servers;
 mod simulate;
 mod verify;

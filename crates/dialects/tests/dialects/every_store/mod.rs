@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
 
 mod conduit;
+mod contract;
+mod examples;
 mod light;
 mod magicline;
 mod native;

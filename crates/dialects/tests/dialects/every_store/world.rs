@@ -115,17 +115,17 @@ impl World {
             .headers
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_string()));
-        let body = String::from_utf8(response.body).unwrap();
         let answer = Answer {
             status: response.status,
             headers: headers.collect(),
-            body,
+            body: String::from_utf8(response.body).unwrap(),
         };
         // What every answer has, whatever it is about.
         assert_eq!(answer.header("x-request-id"), Some("req-1"));
         assert_eq!(answer.status == 401, answer.header("www-authenticate").is_some());
         assert_eq!(answer.status == 405, answer.header("allow").is_some());
         assert!(![429, 503].contains(&answer.status) || answer.header("retry-after").is_some());
+        super::contract::check(&self.router, method, path, body, &answer);
         answer
     }
 

@@ -1,0 +1,49 @@
+//! What the server says about itself: the OpenAPI document, and a page made from it that needs nothing from outside.
+
+mod markdown;
+mod page;
+mod shape;
+
+use dialects::{Response, Router};
+
+/// The document and the page, made once.
+pub(crate) struct Docs {
+    document: String,
+    page: String,
+}
+
+impl Docs {
+    pub(crate) fn new(router: &Router) -> Self {
+        let document = dialects::openapi::document(router);
+        Self {
+            page: page::render(&document),
+            document: document.to_string(),
+        }
+    }
+
+    /// The answer to a request for one of them; `None` for any other path.
+    pub(crate) fn answer(&self, method: &str, path: &str) -> Option<Response> {
+        let response = match path {
+            "/api/openapi.json" => Response::new(200, "application/json", self.document.clone().into_bytes()),
+            "/docs" => Response::new(200, "text/html; charset=utf-8", self.page.clone().into_bytes())
+                // The page has no scripts and fetches nothing: a browser may hold it to that.
+                .with(
+                    "content-security-policy",
+                    "default-src 'none'; style-src 'unsafe-inline'",
+                )
+                .with("x-content-type-options", "nosniff"),
+            _ => return None,
+        };
+        Some(match method {
+            "GET" => response,
+            "HEAD" => Response {
+                body: Vec::new(),
+                ..response
+            },
+            _ => dialects::problem::neutral(&service::Problem::MethodNotAllowed {
+                allow: "GET, HEAD".to_owned(),
+            })
+            .with("allow", "GET, HEAD"),
+        })
+    }
+}
