@@ -61,6 +61,7 @@ pub async fn answer(
             if let Some(standing) = standing {
                 (dialect.standing)(&standing, &mut response);
             }
+            response.route = Some((dialect.name, route.pattern));
             response
         }
     };

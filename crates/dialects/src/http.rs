@@ -268,6 +268,8 @@ pub struct Response {
     pub headers: SmallVec<[(&'static str, Cow<'static, str>); 6]>,
     /// The body.
     pub body: Vec<u8>,
+    /// The wire format that answered, and the pattern of its route; `None` where the path or the method is nobody's.
+    pub route: Option<(&'static str, &'static str)>,
 }
 
 impl Response {
@@ -293,6 +295,7 @@ impl Response {
             status,
             headers: SmallVec::new(),
             body: Vec::new(),
+            route: None,
         }
     }
 

@@ -9,6 +9,7 @@ mod cli;
 mod docs;
 mod failure;
 mod http;
+mod metrics;
 mod place;
 mod sandbox;
 

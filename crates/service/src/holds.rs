@@ -159,7 +159,7 @@ impl Service {
         let commands = due
             .into_iter()
             .map(|(book, hold)| Command::expiry(book, hold, now));
-        let outcomes = self.store.submit(commands.collect()).await;
+        let outcomes = self.commit(commands.collect()).await;
         // Another server may have been faster: a replay, or nothing to do.
         let recorded = outcomes
             .iter()

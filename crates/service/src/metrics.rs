@@ -1,10 +1,30 @@
 //! Counters of what happened that no single caller was told in full. Plain atomics: whoever exports them reads them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use ledger::Code;
+use store::meter::{Counter, Gauge, Histogram};
+use store::{Outcome, StoreError};
+
+/// Upper ends of the buckets of a commit's time, in µs.
+const MICROS: &[u64] = &[
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000, 10_000_000,
+];
 
 /// Counters since the start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
+    /// Commands that were recorded, refusals among them.
+    pub commands: Counter,
+    /// Commands that were answered from their first recording.
+    pub replays: Counter,
+    /// Commands under a key that was used with another request.
+    pub conflicts: Counter,
+    /// Commands that the store did not take, or whose fate is not known.
+    pub store_errors: Counter,
+    /// Commands that were handed to the store and are not answered yet.
+    pub in_flight: Gauge,
+    /// From handing commands to the store until they are durable, in µs.
+    pub commits: Histogram,
     /// Balances in an asset that a wire format can't name, left out of an answer.
     pub balances_left_out: Counter,
     /// Negative balances that a wire format can't spell, shown as zero.
@@ -17,26 +37,53 @@ pub struct Metrics {
     pub internal_errors: Counter,
     /// Holds whose expiry this server recorded.
     pub holds_expired: Counter,
+    /// Refusals of the books, in the order of [`Code::ALL`].
+    rejections: [Counter; Code::ALL.len()],
 }
 
-/// A number that only rises.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            commands: Counter::default(),
+            replays: Counter::default(),
+            conflicts: Counter::default(),
+            store_errors: Counter::default(),
+            in_flight: Gauge::default(),
+            commits: Histogram::new(MICROS),
+            balances_left_out: Counter::default(),
+            balances_clamped: Counter::default(),
+            rate_limited: Counter::default(),
+            unauthorized: Counter::default(),
+            internal_errors: Counter::default(),
+            holds_expired: Counter::default(),
+            rejections: std::array::from_fn(|_| Counter::default()),
+        }
+    }
+}
 
-impl Counter {
-    /// One more.
-    pub fn add_one(&self) {
-        self.add(1);
+impl Metrics {
+    /// How often the books refused something for the first time, by why.
+    pub fn rejections(&self) -> impl Iterator<Item = (Code, u64)> + '_ {
+        let counts = self.rejections.iter().map(Counter::get);
+        Code::ALL.iter().copied().zip(counts)
     }
 
-    /// So many more.
-    pub fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// How many there were.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    /// Counts what the store answered to a command.
+    pub(crate) fn answered(&self, answer: &Result<Outcome, StoreError>) {
+        match answer {
+            Ok(Outcome::Recorded(record)) => {
+                self.commands.add_one();
+                if let Err(rejection) = &record.outcome
+                    && let Some(nth) = Code::ALL.iter().position(|code| *code == rejection.code)
+                {
+                    self.rejections[nth].add_one();
+                }
+            }
+            Ok(Outcome::Replayed(_)) => self.replays.add_one(),
+            Ok(Outcome::Conflict(_)) => self.conflicts.add_one(),
+            // Somebody was faster.
+            Ok(Outcome::Nothing) => {}
+            Err(_) => self.store_errors.add_one(),
+        }
     }
 }

@@ -210,7 +210,7 @@ impl Service {
             .iter()
             .flat_map(|command| command.transaction_ids())
             .collect();
-        let outcomes = self.store.submit(commands).await;
+        let outcomes = self.commit(commands).await;
         let mut position = Position::default();
         let mut items = Vec::with_capacity(ids.len());
         for (id, outcome) in ids.into_iter().zip(outcomes) {

@@ -1,9 +1,10 @@
 //! Writing: stamping a command, sending it once, and reading what became of it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ledger::{Action, Code, Command, Key, Micros, Plain, Position, Record, Rejection};
-use store::Outcome;
+use store::{Outcome, StoreError};
 
 use crate::Service;
 use crate::problem::{Problem, Refusal};
@@ -83,6 +84,17 @@ pub(crate) struct Asked {
 }
 
 impl Service {
+    /// Hands commands to the store, counts, and measures how long it takes.
+    pub(crate) async fn commit(&self, commands: Vec<Command>) -> Vec<Result<Outcome, StoreError>> {
+        let _waiting = self.metrics.in_flight.hold(commands.len() as u64);
+        let begun = Instant::now();
+        let answers = self.store.submit(commands).await;
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.metrics.commits.observe(micros);
+        answers.iter().for_each(|answer| self.metrics.answered(answer));
+        answers
+    }
+
     /// Sends one command. An accepted or replayed acceptance is its record.
     ///
     /// # Errors
@@ -93,7 +105,7 @@ impl Service {
         command: Command,
         subject: impl Fn(&Rejection) -> bool,
     ) -> Result<Recorded, Problem> {
-        let mut answers = self.store.submit(vec![command]).await;
+        let mut answers = self.commit(vec![command]).await;
         let outcome = answers
             .pop()
             .ok_or_else(|| Problem::internal("the store answered no outcome for a command"))??;

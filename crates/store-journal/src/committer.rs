@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ledger::{BookNo, Position};
 use parking_lot::{Mutex, RwLock};
 use store::StoreError;
+use store::meter::Meter;
 use tokio::sync::{mpsc, watch};
 
 use crate::index::Pairs;
@@ -77,6 +78,7 @@ pub(crate) struct Committer {
     /// Those who write runs.
     pub(crate) runs: Vec<Task<()>>,
     pub(crate) spawn: Arc<dyn Spawn>,
+    pub(crate) meter: Arc<Meter>,
 }
 
 impl Committer {
@@ -113,6 +115,8 @@ impl Committer {
             }
             self.publish(&batch, position).await;
             self.snapshots.wrote(batch.frame.frame_len());
+            self.meter.journal_bytes.add(batch.frame.frame_len());
+            self.meter.batches.observe(batch.items.len() as u64);
         }
         pause().await;
         self.done.store(batch.number, Ordering::Release);

@@ -8,6 +8,7 @@ use ledger::{BookNo, Micros, Position};
 use parking_lot::{Mutex, RwLock};
 use store::StoreError;
 use store::gather::{Inbox, Submitter, queue};
+use store::meter::Meter;
 use tokio::sync::mpsc;
 
 use crate::committer::{Committer, Unsealed, Watchers};
@@ -170,6 +171,7 @@ pub(crate) fn start(
         keys,
         hasher,
         failed,
+        meter,
         ..
     } = shared;
     let view = View {
@@ -178,6 +180,7 @@ pub(crate) fn start(
         hasher,
         reader: log.reader(),
         clock: Arc::clone(&options.clock),
+        meter,
     };
     let running = Running {
         tasks,
@@ -208,6 +211,7 @@ struct Shared {
     failed: Arc<AtomicBool>,
     on_fatal: OnFatal,
     spawn: Arc<dyn Spawn>,
+    meter: Arc<Meter>,
 }
 
 impl Shared {
@@ -232,6 +236,7 @@ impl Shared {
                 outer(why);
             }),
             spawn,
+            meter: Arc::default(),
         }
     }
 
@@ -266,6 +271,7 @@ impl Shared {
             snapshots: Arc::clone(&due),
             runs: Vec::new(),
             spawn: Arc::clone(&self.spawn),
+            meter: Arc::clone(&self.meter),
         };
         let alarm = || Alarm(Arc::clone(&self.on_fatal));
         Ok(Tasks {

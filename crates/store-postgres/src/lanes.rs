@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ledger::{BookNo, Command, Position};
 use parking_lot::Mutex;
+use store::meter::Meter;
 use store::{Outcome, StoreError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -41,6 +42,7 @@ pub(crate) struct Lanes {
     idle: Notify,
     /// Told what was committed here.
     pub(crate) horizon: Horizon,
+    pub(crate) meter: Meter,
     limit: usize,
     deadline: Duration,
     patience: Duration,
@@ -78,6 +80,7 @@ impl Lanes {
             queues: Mutex::default(),
             idle: Notify::new(),
             horizon: Horizon::default(),
+            meter: Meter::default(),
             limit: options.queue,
             deadline: options.deadline,
             patience: options.patience,
@@ -225,6 +228,7 @@ impl Lane {
             "committed"
         );
         self.lanes.horizon.rise(self.book, position);
+        self.lanes.meter.batches.observe(outcomes.len() as u64);
         let mut outcomes = outcomes.into_iter();
         for job in jobs {
             let mut answers: Answers = outcomes.by_ref().take(job.commands.len()).collect();

@@ -100,6 +100,10 @@ impl PostgresStore {
         self.lanes.horizon.wait(book, wanted, deadline, look).await
     }
 
+    pub(crate) fn own_meter(&self) -> &store::meter::Meter {
+        &self.lanes.meter
+    }
+
     /// Finishes what was taken, and closes the connections.
     pub(crate) async fn stop(&self) {
         self.lanes.close().await;

@@ -8,6 +8,7 @@ pub mod audit;
 mod error;
 pub mod gather;
 mod mark;
+pub mod meter;
 #[cfg(feature = "suite")]
 pub mod model;
 mod read;
@@ -201,6 +202,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// All keys of texts behind this one, in order, at most `limit`; for copies of the whole store.
     fn all_text_keys(&self, after: Option<Subject>, limit: usize) -> Answer<'_, Vec<(Subject, TextKey)>>;
+
+    /// What the store counts of its own work, if it does.
+    fn meter(&self) -> Option<&meter::Meter> {
+        None
+    }
 
     /// Finishes what was taken, closes cleanly, and takes nothing any more.
     fn close(&self) -> Answer<'_, ()>;

@@ -108,7 +108,8 @@ const ABOUT: &str = "Saldo's own API, and the balance endpoints of the vendors t
     **Refusals** say in `code`, for programs, and in `detail`, for people, what is wrong and what to do. `X-Request-Id` is on \
     every answer, and in the log.\n\n\
     HEAD is answered wherever GET is, without a body. A path that nobody has is answered with 404, a known path \
-    with another method with 405 and `Allow`.";
+    with another method with 405 and `Allow`. A URL of more than 8 KiB is answered with 414, a head of more than 20 KiB with \
+    431, in plain text.";
 
 /// The answer of a wire format that stands for all refusals with a status.
 fn refusal(dialect: &Dialect, about: &Description, status: u16) -> Value {

@@ -28,6 +28,9 @@ pub(crate) struct Serve {
     /// Clients come through a proxy, which speaks TLS with them and names them in X-Forwarded-For
     #[arg(long, env = "SALDO_BEHIND_PROXY")]
     behind_proxy: bool,
+    /// An address for /metrics alone, without a key; elsewhere /metrics is for operators' keys
+    #[arg(long, env = "SALDO_METRICS", value_name = "ADDR")]
+    metrics: Option<String>,
 }
 
 impl Serve {
@@ -47,6 +50,10 @@ impl Serve {
             tls: files.map(http::acceptor).transpose()?,
             behind_proxy: self.behind_proxy,
         };
+        let metrics = match &self.metrics {
+            Some(address) => Some(http::listen(address).await?),
+            None => None,
+        };
         let place = self.store.store;
         let store = place.open().await?;
         let service = Arc::new(Service::new(store, config.service.clone(), Clock::System));
@@ -64,7 +71,12 @@ impl Serve {
         }
         let scheme = if door.tls.is_some() { "https" } else { "http" };
         http::say(&format!("listening on {}", http::base_url(&listener, scheme)?));
-        http::serve(listener, door, Arc::new(Server::new(service, config)), stop).await
+        let server = Arc::new(Server::new(service, config));
+        if let Some(metrics) = metrics {
+            http::say(&format!("metrics on {}/metrics", http::base_url(&metrics, "http")?));
+            tokio::spawn(http::scrape(metrics, Arc::clone(&server)));
+        }
+        http::serve(listener, door, server, stop).await
     }
 }
 

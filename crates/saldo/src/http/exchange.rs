@@ -18,6 +18,7 @@ use ledger::{BookNo, Command, TransactionId};
 use service::{Problem, Service};
 
 use crate::docs::Docs;
+use crate::metrics::Metrics;
 
 /// Answers that took longer are logged.
 const SLOW: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ pub(crate) struct Server {
     service: Arc<Service>,
     router: Router,
     docs: Docs,
+    metrics: Metrics,
     /// Request ids are this start's name and a number, so that two starts have none in common.
     start: u32,
     requests: AtomicU64,
@@ -44,6 +46,7 @@ impl Server {
         let now = service.clock.now().0;
         let router = Router::new(config);
         Self {
+            metrics: Metrics::new(&service),
             service,
             docs: Docs::new(&router),
             router,
@@ -81,12 +84,16 @@ impl Server {
             }
             "/healthz" => plain(200, "ok"),
             "/readyz" => self.readiness().await,
+            "/metrics" => self.metrics_for_operators(&head.headers).await,
             _ => match self.docs.answer(head.method.as_str(), path) {
                 Some(page) => page,
                 None => {
                     let number = self.requests.fetch_add(1, Ordering::Relaxed);
                     let id = format!("{:08x}-{number:x}", self.start);
-                    self.routed(&head, incoming, &id).await
+                    let response = self.routed(&head, incoming, &id).await;
+                    let method = Method::parse(head.method.as_str());
+                    self.metrics.answered(method, &response, begun.elapsed());
+                    response
                 }
             },
         };
@@ -98,11 +105,38 @@ impl Server {
                 path,
                 status,
                 client = %from.client(&head.headers),
+                request = response.header("x-request-id").unwrap_or_default(),
                 milliseconds = taken.as_millis(),
                 "slow answer"
             );
         }
         Self::spelled(response)
+    }
+
+    /// What is counted; for the address that is for nothing else.
+    pub(super) fn metrics(&self) -> hyper::Response<Full<Bytes>> {
+        Self::spelled(self.metrics.answer())
+    }
+
+    /// The same for whoever has an operator's key: it tells of all clients together.
+    async fn metrics_for_operators(&self, headers: &HeaderMap) -> Response {
+        let fields = Fields(headers);
+        let given = fields
+            .get("authorization")
+            .and_then(|value| value.split_once(' '));
+        let caller = match given {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                self.service.authenticate_token(token.trim()).await
+            }
+            _ => Err(Problem::Unauthorized),
+        };
+        match caller {
+            Ok(caller) if caller.is_operator() => self.metrics.answer(),
+            Ok(_) => dialects::problem::neutral(&Problem::missing_scope("operator")),
+            Err(problem) => {
+                dialects::problem::neutral(&problem).with("www-authenticate", "Bearer realm=\"saldo\"")
+            }
+        }
     }
 
     /// The answer of a wire format.

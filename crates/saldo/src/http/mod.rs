@@ -7,6 +7,7 @@
 mod connections;
 mod exchange;
 mod patient;
+mod scrape;
 mod stop;
 mod tls;
 
@@ -30,6 +31,7 @@ use self::patient::{Patience, Patient, Phase};
 use crate::failure::Failure;
 
 pub(crate) use exchange::Server;
+pub(crate) use scrape::scrape;
 pub(crate) use stop::on_signal;
 pub(crate) use tls::{Files, acceptor};
 

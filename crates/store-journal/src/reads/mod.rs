@@ -34,6 +34,8 @@ pub(crate) struct View {
     pub(crate) hasher: Hasher,
     pub(crate) reader: LogReader,
     pub(crate) clock: Arc<dyn Fn() -> Micros + Send + Sync>,
+    /// What is counted of batches.
+    pub(crate) meter: Arc<store::meter::Meter>,
 }
 
 impl View {
@@ -375,6 +377,10 @@ impl Store for JournalStore {
 
     fn all_text_keys(&self, after: Option<Subject>, limit: usize) -> Answer<'_, Vec<(Subject, TextKey)>> {
         ready(Ok(self.vault.all(after, limit)))
+    }
+
+    fn meter(&self) -> Option<&store::meter::Meter> {
+        Some(&self.view.meter)
     }
 
     fn close(&self) -> Answer<'_, ()> {

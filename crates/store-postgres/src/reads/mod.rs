@@ -343,6 +343,10 @@ impl Store for PostgresStore {
         Box::pin(self.list_text_keys(after, limit))
     }
 
+    fn meter(&self) -> Option<&store::meter::Meter> {
+        Some(self.own_meter())
+    }
+
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             self.stop().await;

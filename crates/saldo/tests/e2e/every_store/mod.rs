@@ -9,6 +9,7 @@ mod import;
 mod kills;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod stop;
 
 use super::{KILLS, home};
