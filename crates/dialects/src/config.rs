@@ -10,7 +10,7 @@
 //! ```
 
 use ledger::Purpose;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The whole document. Every setting has a default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -47,7 +47,7 @@ macro_rules! tables {
         $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)*
     })*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct $name {
             /// Whether it is there at all. Default true.
@@ -98,7 +98,7 @@ tables! {
     /// Polygon. Defaults: `/v0.9`, no rate limit.
     Polygon("/v0.9", 0) {
         /// The purposes of the accounts that count. Default main, card and wallet.
-        #[serde(deserialize_with = "purposes")]
+        #[serde(deserialize_with = "purposes", serialize_with = "words")]
         purposes: Vec<Purpose> = vec![Purpose::Main, Purpose::Card, Purpose::Wallet],
     }
     /// Light. Defaults: `/v1`, 300 requests a minute.
@@ -134,6 +134,10 @@ fn prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error
             "prefix `{text}` must be empty, or begin with a slash and not end with one, such as `/v1`"
         )))
     }
+}
+
+fn words<S: Serializer>(purposes: &[Purpose], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(purposes.iter().map(|purpose| purpose.as_str()))
 }
 
 fn purposes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Purpose>, D::Error> {

@@ -12,6 +12,7 @@ mod http;
 mod metrics;
 mod place;
 mod sandbox;
+mod settings;
 
 use std::process::ExitCode;
 

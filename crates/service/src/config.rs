@@ -1,9 +1,9 @@
 //! Settings of the service. What a wire format can be told is the format's own business.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Settings of the service; every one has a default.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// How long a signed token works, in seconds: 1 ..= 86,400. Default 3,600.

@@ -3,6 +3,7 @@
 
 mod backup;
 mod book;
+mod config;
 mod copy;
 mod export;
 mod import;
@@ -45,6 +46,8 @@ enum Command {
     Init(init::Init),
     /// Starts the server on a store that `saldo init` made
     Serve(serve::Serve),
+    /// Says what `saldo serve` would use, and where each setting came from
+    Config(config::Config),
     /// Brings the tables of a PostgreSQL database up to date, or says what is to be done
     Migrate(migrate::Migrate),
     /// Copies all books of a store to another, a folder or a database, and compares them
@@ -106,6 +109,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(serve) => {
             log("info");
             in_runtime(serve.run())
+        }
+        Command::Config(config) => {
+            log("warn");
+            config.run()
         }
         Command::Migrate(migrate) => {
             log("warn");

@@ -9,6 +9,7 @@
 
 mod accounting;
 mod backup;
+mod config;
 mod copy;
 mod docs;
 mod door;
