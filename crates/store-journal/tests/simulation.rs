@@ -23,6 +23,11 @@ fn the_same_seed_gives_the_same_run() {
     }
 }
 
+#[test]
+fn a_client_that_is_faster_than_its_book_does_not_keep_it_from_being_made() {
+    run(3_001_523).expect("it comes to its end");
+}
+
 /// How many seeds may pass until a missing defence is noticed.
 const PATIENCE: u64 = 3_000;
 

@@ -103,6 +103,9 @@ impl Plan {
         if answers.len() != batch.len() {
             self.wrong = Some(format!("{} answers to {} commands", answers.len(), batch.len()));
         }
+        let too_early = answers
+            .iter()
+            .any(|answer| matches!(answer, Err(StoreError::NoSuchBook(_))));
         let mut again = Vec::new();
         for (command, answer) in batch.into_iter().zip(answers) {
             if let Err(wrong) = self.answer(&command, &answer) {
@@ -117,7 +120,11 @@ impl Plan {
         if !again.is_empty() {
             // The founding goes on where it stopped; other commands come at any time.
             self.sent = self.sent.saturating_sub(1);
-            self.waiting.push(again);
+            // Whoever was faster than the book lets those come first who make it.
+            match too_early {
+                true => self.waiting.insert(0, again),
+                false => self.waiting.push(again),
+            }
         }
         if self.random.percent(8) && !self.answered.is_empty() {
             let again = self.random.pick(&self.answered);
