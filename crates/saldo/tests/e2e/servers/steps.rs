@@ -335,7 +335,7 @@ impl Worker<'_> {
         );
         // Who sends again after a lost answer learns that it was done.
         assert!(
-            repeated || also_repeated || one.replayed != other.replayed,
+            repeated || also_repeated || !(one.replayed && other.replayed),
             "a replay of nothing: {one:?}"
         );
         one
