@@ -435,6 +435,8 @@ impl Names {
                         name.clone(),
                         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJleGFtcGxlIn0.example".into(),
                     ),
+                    // Each store has cursors of its own.
+                    "nextCursor" if value.is_string() => (name.clone(), "AAAAAAAAABQAAAAB".into()),
                     _ => (name.clone(), self.fixed(value)),
                 })
                 .collect(),
