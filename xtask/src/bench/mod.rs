@@ -42,7 +42,7 @@ pub(crate) struct Bench {
     /// Between how many accounts money moves
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
     accounts: u32,
-    /// The file pgledger.sql of <https://github.com/pgr0ss/pgledger>, to be measured beside
+    /// <https://github.com/pgr0ss/pgledger> in one file, to be measured beside: vendor/scoville-pgsql-ulid/*.sql, then pgledger.sql
     #[arg(long, value_name = "FILE")]
     pgledger: Option<PathBuf>,
     /// Where the result is written
