@@ -3,7 +3,7 @@
 //! need.
 
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -22,6 +22,9 @@ use crate::time::Micros;
 
 /// A hash map with the fast hasher; its order is never looked at.
 pub type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// A hash set with the fast hasher; its order is never looked at.
+type Set<K> = HashSet<K, foldhash::fast::RandomState>;
 
 /// A row that a decision may need, in the book of its command.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -239,8 +242,8 @@ pub struct Book {
     pub holds_by_account: Map<AccountNo, BTreeSet<(Micros, TransactionId)>>,
     /// The open holds that expire, by when (where complete).
     pub expiring: BTreeSet<(Micros, TransactionId)>,
-    due_loaded: BTreeSet<AccountNo>,
-    balances_loaded: BTreeSet<AccountNo>,
+    due_loaded: Set<AccountNo>,
+    balances_loaded: Set<AccountNo>,
     completeness: Completeness,
 }
 
@@ -272,8 +275,8 @@ impl Book {
             holds: Table::new(everything),
             holds_by_account: Map::default(),
             expiring: BTreeSet::new(),
-            due_loaded: BTreeSet::new(),
-            balances_loaded: BTreeSet::new(),
+            due_loaded: Set::default(),
+            balances_loaded: Set::default(),
             completeness,
         }
     }

@@ -58,7 +58,7 @@ impl Desk {
         let places = Wanted::asked(places_taken(records, rows_of(&work)), rows_of(&work));
         if !places.is_empty() {
             let loaded = fetch(&tx, rows::book(book), &places, 0).await?;
-            put(&tx, tx.facts(), &mut work, places, loaded).await?;
+            put(&tx, tx.facts(), &mut work, places, loaded, &[]).await?;
         }
         for record in records {
             work.adopt(record)?;
@@ -70,7 +70,8 @@ impl Desk {
             position: records.last().map_or(work.before, |record| record.position),
             digest: work.digest,
         };
-        self.shelf.put(book, place, records.len(), work.into_rows());
+        let cost = (records.len(), work.waited);
+        self.shelf.put(book, place, cost, work.into_rows());
         Ok(place.position)
     }
 }

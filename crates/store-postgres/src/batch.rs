@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 
 use crate::error::{Failure, corrupt};
 use crate::kept::{Kept, Place, Shelf, follow};
-use crate::load::{Wanted, fetch, put};
+use crate::load::{Wanted, fetch, fetch_records, fetch_rows, put};
 use crate::pool::Pool;
 use crate::rows::{self, get_number, get_position};
 use crate::session::{Purpose, Transaction, ask};
@@ -106,7 +106,8 @@ impl Desk {
             position,
             digest: work.digest,
         };
-        self.shelf.put(book, place, commands.len(), work.into_rows());
+        let cost = (commands.len(), work.waited);
+        self.shelf.put(book, place, cost, work.into_rows());
         Ok(position)
     }
 
@@ -117,7 +118,7 @@ impl Desk {
             return Ok(());
         }
         let loaded = fetch(tx, rows::book(work.book), &wanted, 0).await?;
-        put(tx, tx.facts(), work, wanted, loaded).await
+        put(tx, tx.facts(), work, wanted, loaded, &[]).await
     }
 
     /// Locks the book's head and loads what is wanted for sure, in one go. Answers with the mark that it has; `None` when there is
@@ -140,29 +141,42 @@ impl Desk {
         let mut work = Work::new(book, now, rows);
         let mut wanted = want(&work);
         // Nothing is due by itself, so no time is needed yet.
-        let (head, operator, since, mut loaded) = try_join!(
-            // The lock is sent first.
+        let sent = Instant::now();
+        let (found, (head, waited), operator, since, mut loaded) = try_join!(
+            // They are sent in this order. What is found of keys and ids before the head is locked, others need not wait for; what
+            // was recorded meanwhile is read since. Where nothing is kept, all is loaded behind the lock.
             biased;
-            ask!(tx, lock, no),
+            async { if had_rows { fetch_records(tx, no, &wanted).await } else { Ok(Vec::new()) } },
+            async { Ok((tx.query(lock, &[&no]).await?, sent.elapsed())) },
             ask!(tx, operator),
             kept.read_since(tx, book),
-            fetch(tx, no, &wanted, 0),
+            async { if had_rows { fetch_rows(tx, no, &wanted, 0).await } else { fetch(tx, no, &wanted, 0).await } },
         )?;
         let Some(head) = head.first() else {
             return Ok(None);
         };
         let mark = head.get::<_, Option<&str>>(11).map(Mark::from_text);
         let head = locked(head)?;
-        if had_rows && !follow(tx, &mut work, kept.place, head.place(), &since).await? {
-            work = Work::new(book, now, None);
-            wanted = want(&work);
-            loaded = fetch(tx, no, &wanted, 0).await?;
+        let mut followed = Vec::new();
+        if had_rows {
+            match follow(tx, &mut work, kept.place, head.place(), &since).await? {
+                Some(records) => {
+                    followed = records;
+                    loaded.found = found;
+                }
+                None => {
+                    work = Work::new(book, now, None);
+                    wanted = want(&work);
+                    loaded = fetch(tx, no, &wanted, 0).await?;
+                }
+            }
         }
         work.stand_at(head);
+        work.waited = waited;
         let position = operator.first().map_or(Position(0), |row| get_position(row, 0));
         let operator = tx.facts().operator(tx, position).await?;
         work.see_operator(&operator);
-        put(tx, tx.facts(), &mut work, wanted, loaded).await?;
+        put(tx, tx.facts(), &mut work, wanted, loaded, &followed).await?;
         Ok(Some((work, mark)))
     }
 
@@ -188,7 +202,7 @@ impl Desk {
                 break;
             }
             let loaded = fetch(tx, rows::book(work.book), &wanted, work.latest().0).await?;
-            put(tx, tx.facts(), work, wanted, loaded).await?;
+            put(tx, tx.facts(), work, wanted, loaded, &[]).await?;
         }
         Err(corrupt(format!(
             "the rows that a command of book {} needs have no end",

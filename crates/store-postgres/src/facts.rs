@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ledger::{
-    Account, AccountId, AccountNo, Asset, AssetName, AssetNo, BookNo, ClientId, Names, Position, Record,
+    Account, AccountId, AccountNo, Asset, AssetName, AssetNo, BookNo, ClientId, Map, Names, Position, Record,
     decode,
 };
 use parking_lot::RwLock;
@@ -37,8 +37,8 @@ pub(crate) struct Operator {
 /// The facts.
 #[derive(Default)]
 pub(crate) struct Facts {
-    accounts: RwLock<HashMap<(BookNo, AccountNo), Known>>,
-    assets: RwLock<HashMap<(BookNo, AssetNo), Arc<Asset>>>,
+    accounts: RwLock<Map<(BookNo, AccountNo), Known>>,
+    assets: RwLock<Map<(BookNo, AssetNo), Arc<Asset>>>,
     operator: RwLock<Option<Operator>>,
 }
 

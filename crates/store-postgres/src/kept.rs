@@ -5,7 +5,9 @@
 //! meanwhile, its records are read and put into the rows, which is cheaper than to load all rows anew; that they lead from the
 //! one digest to the other proves that they are all there was.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use ledger::{Action, Balance, BookNo, Position, Record};
 use parking_lot::Mutex;
@@ -36,6 +38,8 @@ pub(crate) struct Kept {
     pub(crate) rows: Option<Rows>,
     /// How many commands the last batch had.
     commands: usize,
+    /// How long the last batch waited for the head.
+    waited: Duration,
 }
 
 /// What is kept of all books.
@@ -76,8 +80,20 @@ impl Shelf {
         kept.unwrap_or_default()
     }
 
-    /// Keeps where a batch of so many commands left its book, and its rows.
-    pub(crate) fn put(&self, book: BookNo, place: Place, commands: usize, mut rows: Rows) {
+    /// How long the last batch of a book waited for its head, while nothing is known to have changed.
+    pub(crate) fn waited(&self, book: BookNo) -> Duration {
+        let books = self.0.lock();
+        books.by_no.get(&book).map_or(Duration::ZERO, |kept| kept.waited)
+    }
+
+    /// Keeps where a batch of so many commands, which waited so long for the head, left its book, and its rows.
+    pub(crate) fn put(
+        &self,
+        book: BookNo,
+        place: Place,
+        (commands, waited): (usize, Duration),
+        mut rows: Rows,
+    ) {
         // Of the operator's book others know what they need as facts.
         let rows = (book != BookNo::OPERATOR).then(|| {
             rows.forget_passing(book);
@@ -88,6 +104,7 @@ impl Shelf {
             place,
             rows,
             commands,
+            waited,
         };
         let mut books = self.0.lock();
         books.rows += kept.len();
@@ -98,27 +115,28 @@ impl Shelf {
     }
 }
 
-/// Puts the records that lead from `from` to `to` into the rows of a batch. Says no, with the rows spoilt, when they don't lead
-/// there, or when they changed more than balances.
+/// Puts the records that lead from `from` to `to` into the rows of a batch, and answers with them. `None`, with the rows spoilt,
+/// when they don't lead there, or when they changed more than balances.
 pub(crate) async fn follow(
     tx: &Transaction,
     work: &mut Work,
     from: Place,
     to: Place,
     read: &[Row],
-) -> Result<bool, Failure> {
+) -> Result<Option<Vec<Arc<Record>>>, Failure> {
     if from.position.0.checked_add(read.len() as u64) != Some(to.position.0) {
-        return Ok(false);
+        return Ok(None);
     }
     let canonical = read.iter().map(|row| row.get::<_, &[u8]>(0));
     let digest = canonical.clone().fold(from.digest, |digest, record| {
         store::audit::next_digest(&digest, record)
     });
     if digest != to.digest {
-        return Ok(false);
+        return Ok(None);
     }
     let records = tx.facts().decode(tx, canonical).await?;
-    Ok(records.iter().all(|record| take_balances(work, record)))
+    let followed = records.iter().all(|record| take_balances(work, record));
+    Ok(followed.then_some(records))
 }
 
 /// Takes balances as a record left them, of accounts that are here. Says no when it changed accounts or assets.
@@ -134,7 +152,7 @@ fn take_balances(work: &mut Work, record: &Record) -> bool {
         return false;
     }
     let book = work.state.book_mut(record.book);
-    let mut touched = BTreeSet::new();
+    let mut touched = Vec::with_capacity(2);
     for made in record.booked().iter().flat_map(|booked| &booked.moves) {
         for (no, entry) in [(made.from.no, &made.from_after), (made.to.no, &made.to_after)] {
             if book.balances(no).is_err() {
@@ -149,9 +167,11 @@ fn take_balances(work: &mut Work, record: &Record) -> bool {
                 last_at: record.recorded_at,
             };
             slot.put_balance(made.asset.no, balance);
-            touched.insert((no, made.asset.no));
+            touched.push((no, made.asset.no));
         }
     }
+    touched.sort_unstable();
+    touched.dedup();
     for balance in touched {
         // A chunk that becomes full is written by who recorded this.
         let tail = work.tails.entry(balance).or_default();

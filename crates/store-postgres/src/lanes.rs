@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use store::meter::Meter;
 use store::{Outcome, StoreError};
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::batch::{Desk, Tried};
 use crate::error::Failure;
@@ -19,6 +19,9 @@ use crate::reach::Horizon;
 const BATCH: usize = 4_096;
 /// How long to wait before a failed batch is tried again, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
+
+/// For how long commands are gathered, at least and at most, where others write too.
+const GATHER: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(4));
 
 /// How much later than its deadline a request is answered by itself.
 const GRACE: Duration = Duration::from_millis(100);
@@ -154,8 +157,19 @@ struct Lane {
 
 impl Lane {
     async fn run(mut self) {
-        while let Some(jobs) = self.next() {
+        loop {
+            self.gather().await;
+            let Some(jobs) = self.next() else { return };
             self.work(jobs).await;
+        }
+    }
+
+    /// Where the book has to be waited for, because other servers write to it, a batch does not ask for it with the first
+    /// command that comes after the last batch: those that come a moment later are looked up together with it.
+    async fn gather(&self) {
+        let pause = (self.lanes.desk.shelf.waited(self.book) / 4).min(GATHER.1);
+        if pause >= GATHER.0 {
+            sleep(pause).await;
         }
     }
 

@@ -149,7 +149,8 @@ fn is_known(book: &Book, row: &RowKey) -> bool {
 
 /// Rows as they were found, to be put into the state together.
 pub(crate) struct Loaded {
-    found: Vec<Row>,
+    /// Records of keys and ids.
+    pub(crate) found: Vec<Row>,
     accounts: Vec<Row>,
     balances: Vec<Row>,
     primaries: Vec<Row>,
@@ -212,14 +213,29 @@ pub(crate) async fn fetch(
     wanted: &Wanted,
     latest: i64,
 ) -> Result<Loaded, Failure> {
-    let (history, register) = try_join!(
+    let (found, mut loaded) = try_join!(
+        fetch_records(tx, book, wanted),
+        fetch_rows(tx, book, wanted, latest)
+    )?;
+    loaded.found = found;
+    Ok(loaded)
+}
+
+/// Asks for what is wanted but the records of keys and ids.
+pub(crate) async fn fetch_rows(
+    tx: &Transaction,
+    book: i32,
+    wanted: &Wanted,
+    latest: i64,
+) -> Result<Loaded, Failure> {
+    let (money, register) = try_join!(
         fetch_money(tx, book, wanted, latest),
         fetch_register(tx, book, wanted)
     )?;
-    let [found, accounts, balances, holds, due] = history;
+    let [accounts, balances, holds, due] = money;
     let [primaries, clients, customers, api_keys, assets] = register;
     Ok(Loaded {
-        found,
+        found: Vec::new(),
         accounts,
         balances,
         primaries,
@@ -232,12 +248,9 @@ pub(crate) async fn fetch(
     })
 }
 
-async fn fetch_money(
-    tx: &Transaction,
-    book: i32,
-    wanted: &Wanted,
-    latest: i64,
-) -> Result<[Vec<Row>; 5], Failure> {
+/// Asks for the records of the keys and ids that are wanted. A record never changes, so what is found may be asked for before
+/// the book's head is locked.
+pub(crate) async fn fetch_records(tx: &Transaction, book: i32, wanted: &Wanted) -> Result<Vec<Row>, Failure> {
     let hashes: Vec<_> = wanted
         .keys
         .iter()
@@ -259,18 +272,27 @@ async fn fetch_money(
         .iter()
         .map(|id| Mention::Id(*id).hash())
         .collect();
+    ask_if!(
+        !hashes.is_empty() || !ids.is_empty(),
+        tx,
+        FOUND,
+        book,
+        hashes,
+        ids,
+        mentions
+    )
+    .await
+}
+
+async fn fetch_money(
+    tx: &Transaction,
+    book: i32,
+    wanted: &Wanted,
+    latest: i64,
+) -> Result<[Vec<Row>; 4], Failure> {
     let holds = uuids(wanted.holds.iter().map(|id| id.0));
     let due: Vec<_> = wanted.due.iter().map(|no| rows::account(*no)).collect();
-    let (found, accounts, balances, holds, due) = try_join!(
-        ask_if!(
-            !hashes.is_empty() || !ids.is_empty(),
-            tx,
-            FOUND,
-            book,
-            hashes,
-            ids,
-            mentions
-        ),
+    let (accounts, balances, holds, due) = try_join!(
         ask_if!(!wanted.accounts.is_empty(), tx, ACCOUNTS, book, wanted.accounts),
         ask_if!(!wanted.balances.is_empty(), tx, BALANCES, book, wanted.balances),
         ask_if!(
@@ -291,7 +313,7 @@ async fn fetch_money(
             latest,
         ),
     )?;
-    Ok([found, accounts, balances, holds, due])
+    Ok([accounts, balances, holds, due])
 }
 
 async fn fetch_register(tx: &Transaction, book: i32, wanted: &Wanted) -> Result<[Vec<Row>; 5], Failure> {
@@ -346,15 +368,18 @@ async fn fetch_register(tx: &Transaction, book: i32, wanted: &Wanted) -> Result<
     Ok([primaries, clients, customers, api_keys, assets])
 }
 
-/// Puts what was found, and that the rest of what was wanted is absent.
+/// Puts what was found, and that the rest of what was wanted is absent. `since` are records that may have come after those
+/// that were found.
 pub(crate) async fn put(
     tx: &Transaction,
     facts: &Facts,
     work: &mut Work,
     wanted: Wanted,
     loaded: Loaded,
+    since: &[Arc<Record>],
 ) -> Result<(), Failure> {
-    let records = decode_found(tx, facts, &loaded.found).await?;
+    let mut records = decode_found(tx, facts, &loaded.found).await?;
+    records.extend_from_slice(since);
     let posted = with_reversals(tx, facts, work, &wanted.transactions, &records).await?;
     let no = work.book;
     let accounts = accounts_of(&loaded.accounts)?;

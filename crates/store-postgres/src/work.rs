@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ledger::{
     AccountNo, Action, AssetNo, BookNo, ClientId, Command, Completeness, Decision, Head, Micros, Position,
@@ -78,6 +79,8 @@ pub(crate) struct Work {
     /// What is new, in order, each with its canonical bytes.
     pub(crate) records: Vec<Arc<Record>>,
     pub(crate) canonical: Vec<Vec<u8>>,
+    /// How long it took to lock the head.
+    pub(crate) waited: Duration,
     now: Micros,
 }
 
@@ -97,6 +100,7 @@ impl Work {
             digest: [0; 32],
             records: Vec::new(),
             canonical: Vec::new(),
+            waited: Duration::ZERO,
             now,
         }
     }

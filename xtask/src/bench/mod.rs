@@ -25,8 +25,10 @@ const SETTINGS: [&str; 3] = [
     "max_wal_size=8GB",
     "checkpoint_timeout=15min",
 ];
-/// How many servers share one book in the last measurement of a round.
+/// How many servers share one book.
 const SERVERS: usize = 4;
+/// As many connections to all servers together as one of them has otherwise to itself, each.
+const CROWD: u32 = 1_024;
 /// Accounts of the SQL ledgers' second measurement: fewer rows, which stay in every cache.
 const FEW_ACCOUNTS: u32 = 1_000;
 
@@ -113,7 +115,8 @@ impl Bench {
 impl Stage {
     /// Everything once; what is compared stands side by side.
     fn round(&self) -> Result<Vec<Measured>> {
-        let ask = |workload, connections, servers| Ask {
+        let ask = |key, workload, connections, servers| Ask {
+            key,
             workload,
             connections,
             servers,
@@ -123,14 +126,16 @@ impl Stage {
         for nth in [FEW, MANY] {
             self.ledgers(nth, &mut all)?;
         }
-        all.push(self.saldo(&ask("posts", 256, 1))?);
-        all.push(self.saldo(&ask("posts", 256, SERVERS))?);
-        all.push(self.saldo(&ask("batches", 8, 1))?);
+        all.push(self.saldo(&ask("posts", "posts", 256, 1))?);
+        all.push(self.saldo(&ask("posts-many", "posts", 256, SERVERS))?);
+        all.push(self.saldo(&ask("posts-crowd", "posts", CROWD, 1))?);
+        all.push(self.saldo(&ask("posts-crowd-many", "posts", CROWD, SERVERS))?);
+        all.push(self.saldo(&ask("batches", "batches", 8, 1))?);
         self.ledgers(ARRAYS, &mut all)?;
         self.ledgers(HOT, &mut all)?;
-        all.push(self.saldo(&ask("hot", 256, 1))?);
-        all.push(self.saldo(&ask("holds", 256, 1))?);
-        all.push(self.saldo(&ask("reads", 256, 1))?);
+        all.push(self.saldo(&ask("hot", "hot", 256, 1))?);
+        all.push(self.saldo(&ask("holds", "holds", 256, 1))?);
+        all.push(self.saldo(&ask("reads", "reads", 256, 1))?);
         Ok(all)
     }
 

@@ -47,7 +47,7 @@ struct Goal {
 
 const PLAIN: &[&str] = &["plain-few", "plain-many"];
 const PGLEDGER: &[&str] = &["pgledger-few", "pgledger-many"];
-const GOALS: [Goal; 7] = [
+const GOALS: [Goal; 9] = [
     Goal {
         what: "single posts : plain SQL, both on random accounts",
         measured: "posts",
@@ -85,7 +85,19 @@ const GOALS: [Goal; 7] = [
         at_least: 800,
     },
     Goal {
-        what: "four servers : one server, single posts on random accounts of one book",
+        what: "four servers with 256 connections each : one server with 256, single posts on random accounts of one book",
+        measured: "posts-crowd-many",
+        against: &["posts"],
+        at_least: 80,
+    },
+    Goal {
+        what: "the same, both with 1,024 connections in all",
+        measured: "posts-crowd-many",
+        against: &["posts-crowd"],
+        at_least: 80,
+    },
+    Goal {
+        what: "the same, both with 256 connections in all",
         measured: "posts-many",
         against: &["posts"],
         at_least: 80,

@@ -29,6 +29,8 @@ struct Server {
 
 /// What is to be measured.
 pub(super) struct Ask {
+    /// By this the measurement is found.
+    pub(super) key: &'static str,
     pub(super) workload: &'static str,
     pub(super) connections: u32,
     pub(super) servers: usize,
@@ -110,11 +112,7 @@ fn read(ask: &Ask, found: &Value) -> Option<Measured> {
     let length = found["milliseconds"].as_u64()?;
     let share = |name: &str| Some(found["cpuMilliseconds"][name].as_u64()? * 100 / length.max(1));
     Some(Measured {
-        key: if ask.servers == 1 {
-            ask.workload
-        } else {
-            "posts-many"
-        },
+        key: ask.key,
         name: format!("Saldo, {what}, {} connections{servers}", ask.connections),
         per_second: found[rate].as_u64()?,
         latency: Some((latency("p50")?, latency("p99")?)),
@@ -176,6 +174,7 @@ mod tests {
     #[test]
     fn a_measurement_is_read_from_its_json() {
         let ask = Ask {
+            key: "batches",
             workload: "batches",
             connections: 8,
             servers: 4,

@@ -4,7 +4,7 @@ use ledger::{
     AccountChange, AccountId, AccountStatus, Action, Amount, ApiKeyId, AssetName, BookNo, Code, Command,
     NewApiKey, Notes, Position, Posting, Purpose, Scopes, Transaction, TransactionId,
 };
-use store::{AsOf, Page, Store, StoreError, Viewer};
+use store::{AsOf, Outcome, Page, Store, StoreError, Viewer};
 use store_postgres::{PostgresStore, Url};
 
 use crate::faults::{MAIN, ROOT, WORLD, account, command, found, insist};
@@ -18,14 +18,18 @@ async fn open(database: &Database) -> PostgresStore {
         .expect("the store opens")
 }
 
-fn transfer(book: BookNo, id: u128, (from, to): (AccountId, AccountId), amount: u128) -> Command {
+fn transfer(book: BookNo, id: u128, way: (AccountId, AccountId), amount: u128) -> Command {
+    command(book, Some(ROOT), id, Action::Post(transaction(id, way, amount)))
+}
+
+fn transaction(id: u128, (from, to): (AccountId, AccountId), amount: u128) -> Transaction {
     let posting = Posting {
         from,
         to,
         asset: AssetName::parse("USD").expect("a currency"),
         amount: Amount::new(amount).expect("an amount"),
     };
-    let action = Action::Post(Transaction {
+    Transaction {
         id: TransactionId(id),
         postings: [posting].into_iter().collect(),
         party: None,
@@ -34,8 +38,7 @@ fn transfer(book: BookNo, id: u128, (from, to): (AccountId, AccountId), amount: 
         effective_at: None,
         hold: None,
         force: false,
-    });
-    command(book, Some(ROOT), id, action)
+    }
 }
 
 /// What a server answers to a transfer: the code of a refusal, if it is one.
@@ -183,5 +186,60 @@ fn what_another_server_made_is_found_where_it_was_missed_before() {
         other.submit(many.collect()).await;
         let refused = answer(&one, transfer(book, 2_000, (new, MAIN), 1)).await;
         assert_eq!(refused, Some(Code::InsufficientFunds));
+    });
+}
+
+/// Waits until so many wait for a lock.
+async fn until_waiting(database: &Database, count: usize) {
+    let sql = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while database.try_sql(sql).expect("it is counted").trim() != count.to_string() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn what_was_recorded_between_looking_up_and_locking_is_found() {
+    store::suite::run(async {
+        let database = Cluster::shared().database(make_store).await;
+        let (one, other) = (open(&database).await, open(&database).await);
+        let book = found(&one).await;
+        alone(&one, book, 100).await;
+        let (locker, connection) = tokio_postgres::connect(&database.url(), tokio_postgres::NoTls)
+            .await
+            .expect("it connects");
+        tokio::spawn(connection);
+        let lock = format!("begin; select 1 from saldo.heads where book = {book} for update");
+        locker.batch_execute(&lock).await.expect("nobody has it");
+        let in_batch = [501, 502].map(|id| transaction(id, (WORLD, MAIN), 1));
+        let batch = Action::PostBatch(in_batch.into());
+        let theirs = vec![
+            transfer(book, 500, (WORLD, MAIN), 1),
+            command(book, Some(ROOT), 600, batch),
+        ];
+        // They lock first; the other one has looked its keys and ids up by then, and found none of them.
+        let ours = async {
+            until_waiting(&database, 1).await;
+            let ids = [500, 502, 503];
+            let commands = ids.map(|id| transfer(book, id, (WORLD, MAIN), 1));
+            one.submit(commands.into()).await
+        };
+        let release = async {
+            until_waiting(&database, 2).await;
+            locker.batch_execute("commit").await.expect("it is released");
+        };
+        let (theirs, ours, ()) = tokio::join!(other.submit(theirs), ours, release);
+        let new = |outcome: &Result<Outcome, StoreError>| matches!(outcome, Ok(Outcome::Recorded(_)));
+        assert!(theirs.iter().all(new), "{theirs:?}");
+        let [
+            Ok(Outcome::Replayed(again)),
+            Ok(Outcome::Recorded(taken)),
+            Ok(Outcome::Recorded(posted)),
+        ] = &ours[..]
+        else {
+            panic!("{ours:?}");
+        };
+        assert!(again.outcome.is_ok() && posted.outcome.is_ok());
+        let refused = taken.outcome.as_ref().err().map(|rejection| rejection.code);
+        assert_eq!(refused, Some(Code::IdTaken), "a batch had it");
     });
 }
