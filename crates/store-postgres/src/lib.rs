@@ -10,16 +10,17 @@
 //! Of each book a server has at most one batch on its way (`lanes`); what arrives meanwhile shares the next one. A batch is
 //! one transaction, READ COMMITTED (`batch`):
 //!
-//! 1. Sent together: `begin`, the lock of the book's head, and whatever the commands need for sure. A statement sees what was
-//!    committed before it began, so those behind the lock see all that came before it.
+//! 1. Sent together: `begin`, the look-up of keys and ids, the lock of the book's head, and whatever else the commands need for
+//!    sure. A statement sees what was committed before it began, so those behind the lock see all that came before it. Keys and
+//!    ids are looked up ahead of it, where nobody waits: a record never changes, and what came meanwhile is read behind it.
 //! 2. The commands are decided one after the other on the rows that were loaded (`work`); rows that turn out to be needed are
 //!    loaded for all commands at once.
 //! 3. Sent together: one statement for each table that changed, the head's move from where it was locked, and `commit`.
 //!
 //! A server keeps the accounts and balances of its last batches. Together with the lock it reads what others recorded since, and
 //! puts it into them, so that it loads no more than keys and what it has not seen before; that those records lead from the digest
-//! that it left to the head's says that they are all there was (`kept`). What has arrived by the time of the lock joins the batch:
-//! where servers take turns, that is most of it.
+//! that it left to the head's says that they are all there was (`kept`). Where servers take turns, a batch gathers for a moment
+//! before it is begun; what has arrived by the time of the lock joins it.
 //!
 //! The head is the only row that is locked on purpose, and a hot account costs one update a batch.
 //!
