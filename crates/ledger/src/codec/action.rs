@@ -372,6 +372,9 @@ fn take_money(r: &mut Reader<'_>, tag: u8) -> Decoded<Action> {
             let (id, hold) = (take_id(r)?, take_id(r)?);
             let parts = r.option(take_parts)?;
             let flags = r.byte()?;
+            if flags >> 3 != 0 {
+                return Err(DecodeError::Invalid("capture"));
+            }
             let [last, allow_over, force] = [0, 1, 2].map(|bit| flags >> bit & 1 == 1);
             Action::Capture(Capture {
                 id,
@@ -484,6 +487,10 @@ fn take_rate(r: &mut Reader<'_>) -> Decoded<Rate> {
 fn take_transaction(r: &mut Reader<'_>) -> Decoded<Transaction> {
     let flags = r.byte()?;
     let is = |bit: u8| flags >> bit & 1 == 1;
+    if is(6) && !is(5) {
+        return Err(DecodeError::Invalid("hold"));
+    }
+    r.postings[usize::from(!is(0))] = true;
     let id = take_id(r)?;
     let party = match is(1) || is(2) || is(3) {
         true => r.option(|r| Ok(Subject(u128::from_be_bytes(r.array()?))))?,

@@ -78,7 +78,7 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) {
     out.extend_from_slice(&text);
 }
 
-/// Reads a record back.
+/// Reads a record back. What reads back is spelled by these bytes alone: [`encode`] gives them again.
 ///
 /// # Errors
 /// What is wrong with the bytes, or that `names` does not know an account or asset.
@@ -86,7 +86,7 @@ pub fn decode(bytes: &[u8], names: &impl Names) -> Result<Record, DecodeError> {
     let (len, rest) = bytes.split_at_checked(4).ok_or(DecodeError::Short)?;
     let len = u32::from_le_bytes([len[0], len[1], len[2], len[3]]) as usize;
     let (body, text) = rest.split_at_checked(len).ok_or(DecodeError::Short)?;
-    let mut r = Reader { body, text };
+    let mut r = Reader::new(body, text);
     let rules = r.byte()?;
     if rules > RULES {
         return Err(DecodeError::NewerRules(rules));
@@ -103,7 +103,16 @@ pub fn decode(bytes: &[u8], names: &impl Names) -> Result<Record, DecodeError> {
     if !r.body.is_empty() || !r.text.is_empty() {
         return Err(DecodeError::Long);
     }
-    let key = key.unwrap_or_else(|| own_id(&action).map_or(Key::Id(0), Key::Id));
+    let own = own_id(&action).map(Key::Id);
+    let key = match key {
+        None => own,
+        other => other.filter(|key| Some(*key) != own),
+    };
+    let key = key.ok_or(DecodeError::Invalid("key"))?;
+    // Once booked, they are read off the moves.
+    if r.postings[usize::from(outcome.is_err())] {
+        return Err(DecodeError::Invalid("postings"));
+    }
     Ok(Record {
         book,
         position,
@@ -124,7 +133,7 @@ pub fn decode(bytes: &[u8], names: &impl Names) -> Result<Record, DecodeError> {
 /// What is wrong with the bytes.
 pub fn peek(bytes: &[u8]) -> Result<(BookNo, Position, Micros), DecodeError> {
     let body = bytes.get(4..).ok_or(DecodeError::Short)?;
-    let mut r = Reader { body, text: &[] };
+    let mut r = Reader::new(body, &[]);
     r.byte()?;
     let (book, position) = (BookNo(r.uint()?), Position(r.uint()?));
     let _base: u64 = r.uint()?;
@@ -137,7 +146,7 @@ pub fn peek(bytes: &[u8]) -> Result<(BookNo, Position, Micros), DecodeError> {
 /// What is wrong with the bytes.
 pub fn peek_base(bytes: &[u8]) -> Result<Position, DecodeError> {
     let body = bytes.get(4..).ok_or(DecodeError::Short)?;
-    let mut r = Reader { body, text: &[] };
+    let mut r = Reader::new(body, &[]);
     r.byte()?;
     let _book: u32 = r.uint()?;
     let _position: u64 = r.uint()?;

@@ -100,7 +100,11 @@ pub(super) fn take(
     action: &mut Action,
     names: &impl Names,
 ) -> Decoded<Result<Done, Rejection>> {
-    Ok(Ok(match r.byte()? {
+    let tag = r.byte()?;
+    if tag != REJECTED && (tag == MOVED) != moves(action) {
+        return Err(DecodeError::Invalid("outcome"));
+    }
+    Ok(Ok(match tag {
         REJECTED => {
             let code = Code::from_number(r.byte()?).ok_or(DecodeError::Invalid("code"))?;
             return Ok(Err(Rejection {
@@ -121,6 +125,19 @@ pub(super) fn take(
         MOVED => Done::Moved(take_booked(r, book, action, names)?),
         _ => return Err(DecodeError::Invalid("outcome")),
     }))
+}
+
+/// Whether it is an action that moves money.
+fn moves(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Post(_)
+            | Action::PostBatch(_)
+            | Action::Capture(_)
+            | Action::Release(_)
+            | Action::Expire { .. }
+            | Action::Reverse(_)
+    )
 }
 
 /// Reads what was booked, and gives the action's transactions their postings back.
@@ -175,7 +192,11 @@ fn take_move(r: &mut Reader<'_>, book: BookNo, ordinal: u32, names: &impl Names)
     if flags >> 4 != 0 {
         return Err(DecodeError::Invalid("move"));
     }
-    let index = if flags >> 3 & 1 == 1 { ordinal } else { r.uint()? };
+    let in_order = flags >> 3 & 1 == 1;
+    let index = if in_order { ordinal } else { r.uint()? };
+    if !in_order && index == ordinal {
+        return Err(DecodeError::Invalid("move"));
+    }
     let mut account = || -> Decoded<AccountRef> {
         let no = AccountNo(r.uint()?);
         let id = names.account(book, no).ok_or(DecodeError::Unnamed)?;
@@ -187,7 +208,7 @@ fn take_move(r: &mut Reader<'_>, book: BookNo, ordinal: u32, names: &impl Names)
     let mut amounts = [Amount::ZERO; 3];
     for (bit, amount) in amounts.iter_mut().enumerate() {
         if flags >> bit & 1 == 1 {
-            *amount = r.amount()?;
+            *amount = r.some_amount()?;
         }
     }
     let [post, reserve, free] = amounts;
@@ -211,13 +232,13 @@ fn take_entry(r: &mut Reader<'_>) -> Decoded<Entry> {
     let mut amounts = [Amount::ZERO; 4];
     for (bit, amount) in amounts.iter_mut().enumerate() {
         if flags >> bit & 1 == 1 {
-            *amount = r.amount()?;
+            *amount = r.some_amount()?;
         }
     }
     let [debits_posted, debits_pending, credits_posted, credits_pending] = amounts;
     let credit = match flags >> 4 {
         0 => Credit::NONE,
-        1 => Credit::Limit(r.amount()?),
+        1 => Credit::Limit(r.some_amount()?),
         2 => Credit::Unlimited,
         _ => return Err(DecodeError::Invalid("credit")),
     };

@@ -106,6 +106,8 @@ pub(super) type Decoded<T> = Result<T, DecodeError>;
 pub(super) struct Reader<'a> {
     pub(super) body: &'a [u8],
     pub(super) text: &'a [u8],
+    /// Whether transactions so far had postings of their own, and whether some had none.
+    pub(super) postings: [bool; 2],
 }
 
 fn take<'a>(from: &mut &'a [u8], len: usize) -> Decoded<&'a [u8]> {
@@ -137,7 +139,15 @@ fn take_counted<'a>(from: &mut &'a [u8]) -> Decoded<&'a [u8]> {
     take(from, len)
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(body: &'a [u8], text: &'a [u8]) -> Self {
+        Self {
+            body,
+            text,
+            postings: [false; 2],
+        }
+    }
+
     pub(super) fn byte(&mut self) -> Decoded<u8> {
         Ok(take(&mut self.body, 1)?[0])
     }
@@ -153,6 +163,12 @@ impl Reader<'_> {
 
     pub(super) fn amount(&mut self) -> Decoded<Amount> {
         Amount::new(self.uint()?).ok_or(DecodeError::Invalid("amount"))
+    }
+
+    /// One that a flag says is there: zero has no flag.
+    pub(super) fn some_amount(&mut self) -> Decoded<Amount> {
+        let amount = Some(self.amount()?).filter(|amount| !amount.is_zero());
+        amount.ok_or(DecodeError::Invalid("amount"))
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {

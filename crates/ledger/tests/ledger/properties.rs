@@ -470,7 +470,11 @@ proptest! {
             prop_assert!(ledger::decode(&bytes[..cut], &world.full).is_err());
             let at = usize::from(at) % bytes.len();
             bytes[at] ^= mask | 1;
-            let _ = ledger::decode(&bytes, &world.full);
+            if let Ok(read) = ledger::decode(&bytes, &world.full) {
+                let mut again = Vec::new();
+                ledger::encode(&read, &mut again);
+                prop_assert_eq!(again, bytes.clone());
+            }
         }
     }
 }

@@ -93,7 +93,9 @@ impl Manifest {
         write_whole(disk, NAME, self.to_text().as_bytes())
     }
 
-    fn to_text(&self) -> String {
+    /// As it is written.
+    #[must_use]
+    pub fn to_text(&self) -> String {
         let LogPosition {
             sequence,
             start,
@@ -170,9 +172,14 @@ fn parse(bytes: &[u8]) -> Result<Manifest, BackupError> {
             .take(&words)
             .ok_or_else(|| wrong(nth + 2, "it can't be read"))?;
     }
-    found
+    let manifest = found
         .complete()
-        .ok_or_else(|| wrong(lines.len(), "a line is missing"))
+        .ok_or_else(|| wrong(lines.len(), "a line is missing"))?;
+    // Lines twice, in another order, numbers in another form: nobody wrote them here.
+    match manifest.to_text() == text {
+        true => Ok(manifest),
+        false => Err(wrong(1, "it is not as this program writes it")),
+    }
 }
 
 #[derive(Default)]
@@ -216,6 +223,8 @@ impl Found {
     }
 
     fn complete(self) -> Option<Manifest> {
+        let mut bytes = self.files.iter().map(|entry| entry.bytes);
+        bytes.try_fold(0_u64, u64::checked_add)?;
         Some(Manifest {
             store: self.store?,
             taken_at: self.taken_at?,
@@ -262,6 +271,23 @@ mod tests {
             bad[at] ^= 1;
             assert!(parse(&bad).is_err(), "byte {at}");
             assert!(parse(&bad[..at]).is_err(), "cut at {at}");
+        }
+        // Also with the hash that belongs to it there is one way to write it.
+        let body = text.rfind("blake3 ").expect("the last line");
+        for (good, bad) in [
+            ("saldo-backup 1\n", "\n"),
+            ("taken -5", "taken -05"),
+            ("end 9 64", "end +9 64"),
+            ("book 0 3 04", "book 0 3 +4"),
+            ("taken -5\n", "taken -6\ntaken -5\n"),
+            ("taken -5\n", "taken -5\r\n"),
+            (" 900 ", " 18446744073709551615 "),
+        ] {
+            let other = text[..body].replacen(good, bad, 1);
+            assert_ne!(other, text[..body], "{good}");
+            let hash = blake3::hash(other.as_bytes());
+            let other = format!("{other}blake3 {hash}\n");
+            assert!(parse(other.as_bytes()).is_err(), "{bad}");
         }
     }
 }
