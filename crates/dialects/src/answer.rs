@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ledger::{ClientId, Position, Scopes};
 use service::{Caller, Problem, Service, Standing};
 
@@ -67,7 +68,7 @@ pub async fn answer(
     };
     response.set("x-request-id", id.to_owned());
     if request.method == Method::Head {
-        response.body = Vec::new();
+        response.body = Bytes::new();
     }
     response
 }

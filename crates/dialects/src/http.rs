@@ -267,7 +267,7 @@ pub struct Response {
     /// Headers: names in lower case.
     pub headers: SmallVec<[(&'static str, Cow<'static, str>); 6]>,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// The wire format that answered, and the pattern of its route; `None` where the path or the method is nobody's.
     pub route: Option<(&'static str, &'static str)>,
 }
@@ -275,10 +275,10 @@ pub struct Response {
 impl Response {
     /// An answer with a body of this media type.
     #[must_use]
-    pub fn new(status: u16, media_type: &'static str, body: Vec<u8>) -> Self {
+    pub fn new(status: u16, media_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut response = Self::empty(status);
         response.set("content-type", media_type);
-        response.body = body;
+        response.body = body.into();
         response
     }
 
@@ -294,7 +294,7 @@ impl Response {
         Self {
             status,
             headers: SmallVec::new(),
-            body: Vec::new(),
+            body: Bytes::new(),
             route: None,
         }
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use ledger::Patch;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use service::Problem;
@@ -61,9 +61,10 @@ pub(super) struct Member<'a, 'p> {
     place: Place<'p>,
 }
 
-/// The items of an array.
+/// The items of an array: counted, and read one by one, since a list of them may take many times the memory of the body.
 pub(super) struct Items<'a, 'p> {
-    raw: Vec<&'a RawValue>,
+    raw: &'a str,
+    count: usize,
     place: Place<'p>,
 }
 
@@ -163,9 +164,12 @@ impl<'a, 'p> Value<'a, 'p> {
 
     /// The items of an array.
     pub(super) fn array(self) -> Result<Items<'a, 'p>, Problem> {
-        let raw = serde_json::from_str(self.raw).map_err(|error| self.explain(&error, "an array"))?;
+        // What has no size takes no memory.
+        let items: Vec<IgnoredAny> =
+            serde_json::from_str(self.raw).map_err(|error| self.explain(&error, "an array"))?;
         Ok(Items {
-            raw,
+            raw: self.raw,
+            count: items.len(),
             place: self.place,
         })
     }
@@ -259,33 +263,84 @@ impl<'a, 'p> Member<'a, 'p> {
 impl<'a> Items<'a, '_> {
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.raw.is_empty()
+        self.count == 0
     }
 
     /// How many.
     pub(super) fn len(&self) -> usize {
-        self.raw.len()
+        self.count
     }
 
-    /// Reads each.
+    /// Reads each, up to the first that is at fault.
     pub(super) fn each<T, C: FromIterator<T>>(
         &self,
-        mut read: impl FnMut(Value<'a, '_>) -> Result<T, Problem>,
+        read: impl FnMut(Value<'a, '_>) -> Result<T, Problem>,
     ) -> Result<C, Problem> {
-        let items = self.raw.iter().enumerate();
-        items
-            .map(|(index, raw)| {
-                read(Value {
-                    raw: raw.get(),
-                    place: Place::Item(&self.place, index),
-                })
-            })
-            .collect()
+        let mut done = None;
+        let each = Each {
+            place: &self.place,
+            read,
+            done: &mut done,
+        };
+        let walked = each.deserialize(&mut serde_json::Deserializer::from_str(self.raw));
+        // The walk ends early at a fault, which goes first. Else the array was walked before, when it was counted.
+        done.unwrap_or_else(|| Err(self.fault("is not JSON")))
+            .and_then(|all| walked.map(|()| all).map_err(|error| self.fault(error)))
     }
 
     /// A bad request because of the array.
     pub(super) fn fault(&self, detail: impl fmt::Display) -> Problem {
         self.place.fault(detail)
+    }
+}
+
+/// Reads the items of an array into what they make.
+struct Each<'p, R, C> {
+    place: &'p Place<'p>,
+    read: R,
+    done: &'p mut Option<Result<C, Problem>>,
+}
+
+impl<'de, T, R, C> DeserializeSeed<'de> for Each<'_, R, C>
+where
+    R: FnMut(Value<'de, '_>) -> Result<T, Problem>,
+    C: FromIterator<T>,
+{
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T, R, C> Visitor<'de> for Each<'_, R, C>
+where
+    R: FnMut(Value<'de, '_>) -> Result<T, Problem>,
+    C: FromIterator<T>,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        let mut broken = Ok(());
+        let raws = std::iter::from_fn(|| match items.next_element::<&RawValue>() {
+            Ok(raw) => raw,
+            Err(error) => {
+                broken = Err(error);
+                None
+            }
+        });
+        let values = raws.enumerate().map(|(index, raw)| {
+            (self.read)(Value {
+                raw: raw.get(),
+                place: Place::Item(self.place, index),
+            })
+        });
+        *self.done = Some(values.collect());
+        broken
     }
 }
 

@@ -4,28 +4,29 @@ mod markdown;
 mod page;
 mod shape;
 
+use bytes::Bytes;
 use dialects::{Response, Router};
 
-/// The document and the page, made once.
+/// The document and the page, made once, and shared by all answers: who asks and takes no answer is not worth a copy.
 pub(crate) struct Docs {
-    document: String,
-    page: String,
+    document: Bytes,
+    page: Bytes,
 }
 
 impl Docs {
     pub(crate) fn new(router: &Router) -> Self {
         let document = dialects::openapi::document(router);
         Self {
-            page: page::render(&document),
-            document: document.to_string(),
+            page: page::render(&document).into(),
+            document: document.to_string().into(),
         }
     }
 
     /// The answer to a request for one of them; `None` for any other path.
     pub(crate) fn answer(&self, method: &str, path: &str) -> Option<Response> {
         let response = match path {
-            "/api/openapi.json" => Response::new(200, "application/json", self.document.clone().into_bytes()),
-            "/docs" => Response::new(200, "text/html; charset=utf-8", self.page.clone().into_bytes())
+            "/api/openapi.json" => Response::new(200, "application/json", self.document.clone()),
+            "/docs" => Response::new(200, "text/html; charset=utf-8", self.page.clone())
                 // The page has no scripts and fetches nothing: a browser may hold it to that.
                 .with(
                     "content-security-policy",
@@ -37,7 +38,7 @@ impl Docs {
         Some(match method {
             "GET" => response,
             "HEAD" => Response {
-                body: Vec::new(),
+                body: Bytes::new(),
                 ..response
             },
             _ => dialects::problem::neutral(&service::Problem::MethodNotAllowed {

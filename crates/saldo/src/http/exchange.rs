@@ -180,7 +180,7 @@ impl Server {
     }
 
     fn spelled(response: Response) -> hyper::Response<Full<Bytes>> {
-        let mut spelled = hyper::Response::new(Full::new(Bytes::from(response.body)));
+        let mut spelled = hyper::Response::new(Full::new(response.body));
         *spelled.status_mut() =
             hyper::StatusCode::from_u16(response.status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
         let headers = spelled.headers_mut();

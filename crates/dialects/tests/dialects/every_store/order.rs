@@ -146,7 +146,7 @@ async fn a_body_that_was_too_large() {
     assert_eq!(answer.status, 413);
     assert_eq!(
         answer.body,
-        br#"{"error":"At most 16384 bytes of body are taken at once; send less."}"#
+        &br#"{"error":"At most 16384 bytes of body are taken at once; send less."}"#[..]
     );
     // Whether the path takes it comes first.
     assert_eq!(ask("/clients/accounts").await.status, 405);

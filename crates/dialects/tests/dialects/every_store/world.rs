@@ -118,7 +118,7 @@ impl World {
         let answer = Answer {
             status: response.status,
             headers: headers.collect(),
-            body: String::from_utf8(response.body).unwrap(),
+            body: String::from_utf8(response.body.into()).unwrap(),
         };
         // What every answer has, whatever it is about.
         assert_eq!(answer.header("x-request-id"), Some("req-1"));
