@@ -144,6 +144,12 @@ impl<'a> Request<'a> {
         self.headers.get(name)
     }
 
+    /// The value of a header that says who calls. There is none where there are two: one of them may be somebody else's.
+    #[must_use]
+    pub fn credential(&self, name: &str) -> Option<&'a str> {
+        self.only_header(name).ok().flatten()
+    }
+
     /// The value of a header that changes what is done, and so must not be passed over: `None` only if it is not there.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ pub fn detail(problem: &Problem) -> String {
             format!("At most {limit} {what} are taken at once; send less.")
         }
         Problem::UnsupportedMediaType => {
-            "The body must be JSON; say so in `Content-Type: application/json`.".to_owned()
+            "The body must be JSON, not compressed; say so in `Content-Type: application/json`.".to_owned()
         }
         Problem::RateLimited(standing) => format!(
             "This key may ask {} times a minute; ask again in {} s.",

@@ -50,7 +50,9 @@ pub fn dialect() -> Dialect {
         ],
         authenticate: |service, request| {
             Box::pin(async move {
-                let pair = request.header("x-api-key").zip(request.header("x-api-secret"));
+                let pair = request
+                    .credential("x-api-key")
+                    .zip(request.credential("x-api-secret"));
                 let (key, secret) = pair.ok_or(Problem::Unauthorized)?;
                 service.authenticate_pair(key, secret).await
             })

@@ -65,7 +65,7 @@ enum Given<'a> {
 }
 
 fn credentials<'a>(request: &Request<'a>) -> Option<Given<'a>> {
-    let (scheme, rest) = request.header("authorization")?.split_once(' ')?;
+    let (scheme, rest) = request.credential("authorization")?.split_once(' ')?;
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
         return Some(Given::Signed(rest));

@@ -31,7 +31,7 @@ pub fn dialect() -> Dialect {
         }],
         authenticate: |service, request| {
             Box::pin(async move {
-                let token = request.header("x-api-key").ok_or(Problem::Unauthorized)?;
+                let token = request.credential("x-api-key").ok_or(Problem::Unauthorized)?;
                 service.authenticate_token(token).await
             })
         },

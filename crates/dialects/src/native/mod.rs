@@ -37,7 +37,7 @@ pub fn dialect() -> Dialect {
         authenticate: |service, request| {
             Box::pin(async move {
                 let given = request
-                    .header("authorization")
+                    .credential("authorization")
                     .and_then(|value| value.split_once(' '));
                 match given {
                     Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
@@ -242,14 +242,18 @@ fn route(
     }
 }
 
-/// A body is JSON; one whose type is not named is taken for it.
+/// A body is JSON as it is, not compressed; one whose type is not named is taken for it.
 fn check(request: &Request<'_>, route: &Route) -> Result<(), Problem> {
     let takes_body = matches!(route.method, Method::Post | Method::Put | Method::Patch);
     if !takes_body || request.body == Body::Whole(b"") {
         return Ok(());
     }
+    let plain = match request.only_header("Content-Encoding")? {
+        None => true,
+        Some(coding) => coding.eq_ignore_ascii_case("identity"),
+    };
     match request.media_type().as_deref() {
-        None | Some("application/json") => Ok(()),
-        Some(_) => Err(Problem::UnsupportedMediaType),
+        None | Some("application/json") if plain => Ok(()),
+        _ => Err(Problem::UnsupportedMediaType),
     }
 }

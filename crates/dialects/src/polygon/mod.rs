@@ -42,7 +42,7 @@ pub fn dialect() -> Dialect {
         authenticate: |service, request| {
             Box::pin(async move {
                 let given = request
-                    .header("authorization")
+                    .credential("authorization")
                     .and_then(|value| value.split_once(' '));
                 match given {
                     Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {

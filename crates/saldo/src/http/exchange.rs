@@ -13,7 +13,7 @@ use http_body::{Body as _, Frame};
 use http_body_util::Full;
 use hyper::HeaderMap;
 use hyper::body::Incoming;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use ledger::{BookNo, Command, TransactionId};
 use service::{Problem, Service};
 
@@ -73,30 +73,12 @@ impl Server {
     ) -> hyper::Response<Full<Bytes>> {
         let begun = Instant::now();
         let (head, incoming) = request.into_parts();
-        let path = head.uri.path();
-        let response = match path {
-            _ if url_bytes(&head.uri) > URL_BYTES => plain(
-                414,
-                format!("the URL has more than {URL_BYTES} bytes; send what is long in a body"),
-            ),
-            "/healthz" | "/readyz" if !matches!(head.method.as_str(), "GET" | "HEAD") => {
-                plain(405, "ask with GET or HEAD").with("allow", "GET, HEAD")
-            }
-            "/healthz" => plain(200, "ok"),
-            "/readyz" => self.readiness().await,
-            "/metrics" => self.metrics_for_operators(&head.headers).await,
-            _ => match self.docs.answer(head.method.as_str(), path) {
-                Some(page) => page,
-                None => {
-                    let number = self.requests.fetch_add(1, Ordering::Relaxed);
-                    let id = format!("{:08x}-{number:x}", self.start);
-                    let response = self.routed(&head, incoming, &id).await;
-                    let method = Method::parse(head.method.as_str());
-                    self.metrics.answered(method, &response, begun.elapsed());
-                    response
-                }
-            },
+        let response = match ambiguous(&head) {
+            // Where a request ends, and whom it is for, must not depend on who reads it.
+            Some(refusal) => refusal.with("connection", "close"),
+            None => self.of_path(&head, incoming, begun).await,
         };
+        let path = head.uri.path();
         let taken = begun.elapsed();
         if taken > SLOW {
             let (method, status) = (head.method.as_str(), response.status);
@@ -113,6 +95,39 @@ impl Server {
         Self::spelled(response)
     }
 
+    /// The answer to a request that is well formed.
+    async fn of_path(
+        &self,
+        head: &hyper::http::request::Parts,
+        incoming: Incoming,
+        begun: Instant,
+    ) -> Response {
+        let path = head.uri.path();
+        match path {
+            _ if url_bytes(&head.uri) > URL_BYTES => plain(
+                414,
+                format!("the URL has more than {URL_BYTES} bytes; send what is long in a body"),
+            ),
+            "/healthz" | "/readyz" if !matches!(head.method.as_str(), "GET" | "HEAD") => {
+                plain(405, "ask with GET or HEAD").with("allow", "GET, HEAD")
+            }
+            "/healthz" => plain(200, "ok"),
+            "/readyz" => self.readiness().await,
+            "/metrics" => self.metrics_for_operators(&head.headers).await,
+            _ => match self.docs.answer(head.method.as_str(), path) {
+                Some(page) => page,
+                None => {
+                    let number = self.requests.fetch_add(1, Ordering::Relaxed);
+                    let id = format!("{:08x}-{number:x}", self.start);
+                    let response = self.routed(head, incoming, &id).await;
+                    let method = Method::parse(head.method.as_str());
+                    self.metrics.answered(method, &response, begun.elapsed());
+                    response
+                }
+            },
+        }
+    }
+
     /// What is counted; for the address that is for nothing else.
     pub(super) fn metrics(&self) -> hyper::Response<Full<Bytes>> {
         Self::spelled(self.metrics.answer())
@@ -123,6 +138,7 @@ impl Server {
         let fields = Fields(headers);
         let given = fields
             .get("authorization")
+            .filter(|_| fields.count("authorization") == 1)
             .and_then(|value| value.split_once(' '));
         let caller = match given {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
@@ -205,6 +221,35 @@ fn plain(status: u16, text: impl Into<String>) -> Response {
         "text/plain; charset=utf-8",
         format!("{}\n", text.into()).into_bytes(),
     )
+}
+
+/// Refuses what hyper reads in one way and something in front of it may read in another (RFC 9112, 3.2 and 6.1).
+fn ambiguous(head: &hyper::http::request::Parts) -> Option<Response> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (None, _) => head.version < hyper::Version::HTTP_11,
+        (Some(host), None) => is_host(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+    };
+    if !host {
+        return Some(plain(400, "name one host in one `Host` header"));
+    }
+    // What is chunked has no length: hyper drops it, and closes the connection after the answer.
+    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let known = codings.next().is_none_or(chunked) && codings.next().is_none();
+    (!known).then(|| {
+        plain(
+            501,
+            "the one transfer coding that is read here is `chunked`, named once",
+        )
+    })
+}
+
+/// Whether it is a host and perhaps a port; it may be empty.
+fn is_host(text: &[u8]) -> bool {
+    let authority = hyper::http::uri::Authority::try_from(text);
+    text.is_empty() || authority.is_ok_and(|authority| !authority.as_str().contains('@'))
 }
 
 /// The bytes of a URL, without its host.

@@ -223,7 +223,7 @@ async fn methods_and_media_types() {
         415,
         &error(
             "unsupported_media_type",
-            "The body must be JSON; say so in `Content-Type: application/json`.",
+            "The body must be JSON, not compressed; say so in `Content-Type: application/json`.",
         ),
     );
     // The media type goes before the id.

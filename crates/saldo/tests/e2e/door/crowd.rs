@@ -9,14 +9,14 @@ use super::Door;
 
 const CROWD: usize = 10_000;
 /// Files of this process that are not the crowd's.
-const OTHERS: usize = 500;
+pub(crate) const OTHERS: usize = 500;
 /// How often a crowd goes and another comes.
 const ROUNDS: usize = 16;
 /// What a connection that idles may take: hyper's buffer for reading and some structures.
 const BYTES_EACH: usize = 24 << 10;
 
-/// As many as this process may have open.
-fn crowd() -> usize {
+/// So many as a crowd is, or as this process may have open.
+pub(crate) fn possible() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let wanted = (CROWD + OTHERS) as u64;
     let raised = Rlimit {
@@ -62,7 +62,7 @@ fn gone(door: &Door) {
 
 #[test]
 fn ten_thousand_idle_connections_are_in_nobodys_way() {
-    let count = crowd();
+    let count = possible();
     let door = Door::with("idle_seconds = 600", &[]);
     let before = door.server.resident();
     let first = gather(&door, count);

@@ -1,6 +1,6 @@
 //! The door: what a server does with connections before it knows who is there. No store has a part in it.
 
-mod crowd;
+pub(crate) mod crowd;
 mod limits;
 mod proxy;
 mod tls;
@@ -65,7 +65,7 @@ fn init(home: &Home) -> String {
 }
 
 /// A connection on which nothing is waited for without end: that would be a test that never fails.
-fn connect(address: &str) -> TcpStream {
+pub(crate) fn connect(address: &str) -> TcpStream {
     let stream = TcpStream::connect(address).expect("a connection");
     let end = Some(Duration::from_secs(60));
     stream.set_read_timeout(end).expect("a time-out");
@@ -74,7 +74,7 @@ fn connect(address: &str) -> TcpStream {
 }
 
 /// What comes until the server closes, in order or not.
-fn rest(stream: &mut impl Read) -> String {
+pub(crate) fn rest(stream: &mut impl Read) -> String {
     let mut answer = Vec::new();
     if let Err(error) = stream.read_to_end(&mut answer) {
         assert!(

@@ -5,6 +5,7 @@ mod drift;
 mod endpoints;
 mod erasing;
 mod export;
+mod hostile;
 mod import;
 mod kills;
 mod lifecycle;
