@@ -37,8 +37,8 @@ struct Soak {
     /// Random command streams per store (a plain test run has 500)
     #[arg(long, default_value_t = 20_000)]
     streams: u32,
-    /// Kills of a running server (a plain test run has 20)
-    #[arg(long, default_value_t = 500)]
+    /// Kills of a running server, of a folder's half in the midst of a snapshot, segment or backup (a plain test run has 20)
+    #[arg(long, default_value_t = 1000)]
     kills: u32,
     /// Seconds that several servers on one database are under mixed load (a plain test run has so many steps)
     #[arg(long, default_value_t = 600)]

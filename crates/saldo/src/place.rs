@@ -84,7 +84,7 @@ impl Place {
             )));
         }
         let disk = store_journal::folder(folder, true).map_err(|error| self.failed("making", &error))?;
-        match store_journal::create(&disk, &options(), &self.to_string()) {
+        match store_journal::create(&disk, &options_of_folder()?, &self.to_string()) {
             Ok(()) | Err(OpenError::Exists(_)) => Ok(()),
             Err(error) => Err(self.failed("making", &error)),
         }
@@ -153,7 +153,7 @@ impl Place {
             return Err(Failure::new(OpenError::NotFound(self.to_string()).to_string()));
         }
         let disk = store_journal::folder(folder, false).map_err(|error| self.failed("opening", &error))?;
-        let mut options = options();
+        let mut options = options_of_folder()?;
         options.despite_mark = despite_mark;
         let store = JournalStore::open(disk, options, &self.to_string()).map_err(|error| match error {
             OpenError::NotFound(_) => Failure::new(error.to_string()),
@@ -218,6 +218,35 @@ pub(crate) fn options() -> Options {
         std::process::abort();
     });
     options
+}
+
+/// The usual ones, with files as small as the environment says: for small disks, and for tests that change files often.
+fn options_of_folder() -> Result<Options, Failure> {
+    let mut options = options();
+    if let Some(bytes) = bytes_in("SALDO_SEGMENT_BYTES", 4 << 10)? {
+        options.log.sizes.rest = bytes;
+        options.log.sizes.first = options.log.sizes.first.min(bytes);
+    }
+    if let Some(bytes) = bytes_in("SALDO_SNAPSHOT_BYTES", 1)? {
+        options.snapshot_every = bytes;
+    }
+    Ok(options)
+}
+
+/// A number of bytes in the environment, of at least `least`.
+fn bytes_in(name: &str, least: u64) -> Result<Option<u64>, Failure> {
+    let Some(text) = std::env::var_os(name) else {
+        return Ok(None);
+    };
+    let bytes = text.to_str().and_then(|text| text.parse().ok());
+    let bytes = bytes.filter(|bytes| (least..=1 << 40).contains(bytes));
+    bytes.map(Some).ok_or_else(|| {
+        Failure::new(format!(
+            "{name} must be a number of bytes from {least} to {}, and is `{}`",
+            1_u64 << 40,
+            text.to_string_lossy()
+        ))
+    })
 }
 
 /// What the service's store is used for. Its vault is checked on the way: without the keys of texts it is of no use.

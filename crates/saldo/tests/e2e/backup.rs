@@ -20,20 +20,25 @@ fn text(path: &Path) -> &str {
 }
 
 /// A store with its backup beside.
-struct Kept {
-    home: Home,
-    to: PathBuf,
+pub(crate) struct Kept {
+    pub(crate) home: Home,
+    /// The backup's folder.
+    pub(crate) to: PathBuf,
     vault: PathBuf,
 }
 
 impl Kept {
     fn new() -> Self {
-        let home = Home::in_a_folder();
+        Self::beside(Home::in_a_folder())
+    }
+
+    pub(crate) fn beside(home: Home) -> Self {
         let (to, vault) = (home.path().join("backup"), home.path().join("backup.vault"));
         Self { home, to, vault }
     }
 
-    fn arguments(&self) -> [String; 8] {
+    /// What `saldo` is told to back it up.
+    pub(crate) fn arguments(&self) -> [String; 8] {
         let (to, vault) = (text(&self.to).to_owned(), text(&self.vault).to_owned());
         let store = self.home.store();
         [
@@ -48,7 +53,7 @@ impl Kept {
         ]
     }
 
-    fn back_up(&self) -> Value {
+    pub(crate) fn back_up(&self) -> Value {
         let arguments = self.arguments();
         let done = run(&arguments.each_ref().map(String::as_str));
         assert!(done.status.success(), "{}", said(&done));
@@ -71,7 +76,7 @@ impl Kept {
     }
 
     /// Proves the backup; answers its books.
-    fn check(&self) -> Value {
+    pub(crate) fn check(&self) -> Value {
         let (from, vault) = (text(&self.to), text(&self.vault));
         let output = run(&["backup", "verify", "--json", "--from", from, "--vault", vault]);
         assert!(output.status.success(), "{}", said(&output));
@@ -99,7 +104,7 @@ impl Kept {
 }
 
 /// Every book with its position and digest, of a store that is well.
-fn books(store: &str) -> Value {
+pub(crate) fn books(store: &str) -> Value {
     let output = run(&["verify", "--json", "--store", store]);
     let report: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));

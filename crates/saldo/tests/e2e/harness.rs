@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use test_postgres::{Cluster, Database};
@@ -134,6 +134,11 @@ impl Server {
         self.wait()
     }
 
+    /// As the function of this name.
+    pub(crate) fn freeze(&self, is: impl Fn(&Path) -> bool) -> bool {
+        freeze(&self.child, is)
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().expect("it ends");
@@ -163,11 +168,41 @@ impl Drop for Server {
     }
 }
 
+/// Stops a process where it is while it has a file open that is looked for; false, and it goes on, where it has none.
+pub(crate) fn freeze(child: &Child, is: impl Fn(&Path) -> bool) -> bool {
+    let has_one = || {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", child.id()));
+        let mut files = files.into_iter().flatten().flatten();
+        files.any(|file| std::fs::read_link(file.path()).is_ok_and(|path| is(&path)))
+    };
+    if !has_one() {
+        return false;
+    }
+    let pid = Pid::from_child(child);
+    kill_process(pid, Signal::STOP).expect("a signal");
+    // Its end, too, is left for who waits for it.
+    let events = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    let event = waitid(WaitId::Pid(pid), events).expect("a child");
+    let stopped = event.is_some_and(|event| event.stopped());
+    if stopped && !has_one() {
+        thaw(child);
+        return false;
+    }
+    stopped
+}
+
+/// Lets a process go on that was stopped.
+pub(crate) fn thaw(child: &Child) {
+    kill_process(Pid::from_child(child), Signal::CONT).expect("a signal");
+}
+
 /// A place for one store, and for a test's files. They go with it.
 pub(crate) struct Home {
     folder: TempDir,
     /// Where the store is, when not in the folder.
     database: Option<Database>,
+    /// What a sandbox finds in its environment.
+    environment: &'static [(&'static str, &'static str)],
 }
 
 impl Home {
@@ -176,7 +211,13 @@ impl Home {
         Self {
             folder: tempfile::tempdir().expect("a folder"),
             database: None,
+            environment: &[],
         }
+    }
+
+    /// With this in the environment of its sandboxes.
+    pub(crate) fn with(self, environment: &'static [(&'static str, &'static str)]) -> Self {
+        Self { environment, ..self }
     }
 
     /// With the store in a database of its own.
@@ -236,7 +277,7 @@ impl Home {
 
     /// Starts a sandbox; the store may have one.
     pub(crate) fn sandbox(&self) -> Sandbox {
-        Sandbox::on(&self.store(), self.path())
+        Sandbox::on(&self.store(), self.path(), self.environment)
     }
 
     /// Checks that all of the store is well.
@@ -282,13 +323,15 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// Starts a sandbox in a folder, which may have one.
     pub(crate) fn start(folder: &Path) -> Self {
-        Self::on(&text(&folder.join("store")), folder)
+        Self::on(&text(&folder.join("store")), folder, &[])
     }
 
     /// Starts a sandbox on a store, which may have one; its files are in a folder.
-    pub(crate) fn on(store: &str, folder: &Path) -> Self {
+    pub(crate) fn on(store: &str, folder: &Path, environment: &[(&str, &str)]) -> Self {
         let card = folder.join("card.json");
-        let server = Server::start(&["sandbox", "--store", store, "--card", &text(&card)], folder);
+        let mut command = saldo(&["sandbox", "--store", store, "--card", &text(&card)]);
+        command.envs(environment.iter().copied());
+        let server = Server::start_with(command, &folder.join("stderr"));
         let card = std::fs::read(&card).expect("the card is there when the server is ready");
         let card: Value = serde_json::from_slice(&card).expect("the card is JSON");
         assert_eq!(card["baseUrl"], server.url.as_str());

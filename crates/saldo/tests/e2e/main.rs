@@ -16,6 +16,7 @@ mod door;
 mod full_disk;
 mod harness;
 mod journal;
+mod moments;
 mod postgres;
 mod schemathesis;
 mod servers;

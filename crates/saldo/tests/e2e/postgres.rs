@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Home, run, said};
+use crate::moments::Moment;
 
 #[path = "every_store/mod.rs"]
 mod every_store;
@@ -10,6 +11,9 @@ mod every_store;
 /// How often a server is killed, unless the environment says it: few times, as what it has written is in the hands of another
 /// process, which lives on.
 pub(crate) const KILLS: u64 = 4;
+
+/// In the midst of what kills fall: a server does nothing but its work.
+pub(crate) const MOMENTS: &[Moment] = &[];
 
 /// A place for a store.
 pub(crate) fn home() -> Home {

@@ -1,19 +1,30 @@
 //! Killed in the middle of work, again and again: what was acknowledged is there, nothing is there by half, and whoever
-//! sends a command again learns what became of it.
+//! sends a command again learns what became of it. Every other kill falls in the midst of what the store does beside.
 
-use std::collections::HashSet;
-use std::sync::mpsc::{Sender, channel};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Sender, TryRecvError, channel};
 
 use serde_json::{Value, json};
 
-use super::{KILLS, home};
+use super::{KILLS, MOMENTS, home};
+use crate::backup::{Kept, books};
 use crate::harness::{Client, Random, Sandbox, setting, settled, transaction};
+use crate::moments::Moment;
 
 /// Nothing else in the sandbox is counted in it.
 const ASSET: &str = "CAD";
 const SINGLE_POSTERS: u64 = 4;
 const BATCH_POSTERS: u64 = 2;
 const BATCH: u64 = 25;
+/// After so many kills another store takes the place of one: to check all of it takes the longer the more is in it.
+const LIFE: u64 = 24;
+/// Files so small that a store changes them several times between two kills.
+const SMALL: &[(&str, &str)] = &[
+    ("SALDO_SEGMENT_BYTES", "65536"),
+    ("SALDO_SNAPSHOT_BYTES", "16384"),
+];
+/// After so many acknowledgements what a kill waits for does not come any more.
+const PATIENCE: usize = 20_000;
 
 /// A request with what came back before the kill.
 struct Sent {
@@ -121,12 +132,20 @@ fn post(
     }
 }
 
-/// Loads a server and kills it after so many acknowledgements.
-fn load_and_kill(sandbox: Sandbox, random: &mut Random, acknowledgements: u64) -> Vec<Sent> {
+/// Nothing more was acknowledged yet, unless nobody is there any more to say so.
+fn nobody_posts(error: TryRecvError) -> Option<()> {
+    assert_eq!(error, TryRecvError::Empty, "the server is gone");
+    None
+}
+
+/// Loads a server and kills it after some acknowledgements, in the midst of something if that is said.
+fn load_and_kill(kept: &Kept, random: &mut Random, moment: Option<Moment>) -> Vec<Sent> {
+    let sandbox = kept.home.sandbox();
     let accounts = (
         sandbox.on_card("/accounts/external"),
         sandbox.on_card("/accounts/main"),
     );
+    let acknowledgements = 1 + random.below(120) as usize;
     let (done, counted) = channel();
     std::thread::scope(|scope| {
         let posters: Vec<_> = (0..SINGLE_POSTERS + BATCH_POSTERS)
@@ -137,11 +156,19 @@ fn load_and_kill(sandbox: Sandbox, random: &mut Random, acknowledgements: u64) -
             })
             .collect();
         drop(done);
-        assert_eq!(
-            counted.iter().take(acknowledgements as usize).count() as u64,
-            acknowledgements
-        );
-        sandbox.server.kill();
+        assert_eq!(counted.iter().take(acknowledgements).count(), acknowledgements);
+        match moment {
+            None => sandbox.server.kill(),
+            Some(moment) => {
+                let mut more = 0;
+                moment.kill(sandbox.server, kept, random, || {
+                    while let Some(()) = counted.try_recv().map_or_else(nobody_posts, Some) {
+                        more += 1;
+                    }
+                    assert!(more < PATIENCE, "no {moment:?} in {more} acknowledgements");
+                });
+            }
+        }
         posters
             .into_iter()
             .flat_map(|poster| poster.join().expect("a poster"))
@@ -166,33 +193,52 @@ fn check(sandbox: &Sandbox, sent: &[Sent]) -> i128 {
     sent.iter().map(|sent| sent.work.sum()).sum()
 }
 
-#[test]
-fn killed_under_load_nothing_acknowledged_is_lost_and_nothing_is_half_there() {
-    let (kills, seed) = (setting("SALDO_TEST_KILLS", KILLS), setting("SALDO_TEST_SEED", 1));
-    println!("SALDO_TEST_SEED={seed}");
-    let home = home();
-    let mut random = Random(seed);
-    let (mut sum, mut unacknowledged) = (0, HashSet::new());
-    for kill in 0..kills {
-        let acknowledgements = 1 + random.below(120);
-        let sent = load_and_kill(home.sandbox(), &mut random, acknowledgements);
-        home.verify();
-        let sandbox = home.sandbox();
+/// Kills a new store so many times, the `first` of all kills and those after it, and proves its backup in the end.
+fn one_life(first: u64, kills: u64, random: &mut Random, fallen: &mut BTreeMap<Option<Moment>, u64>) {
+    let kept = Kept::beside(home().with(SMALL));
+    let mut sum = 0;
+    for kill in first..first + kills {
+        let moment = MOMENTS.get((kill / 2) as usize % MOMENTS.len().max(1));
+        let moment = moment.copied().filter(|_| kill % 2 == 1);
+        let sent = load_and_kill(&kept, random, moment);
+        *fallen.entry(moment).or_default() += 1;
+        assert!(
+            sent.iter().any(|sent| !sent.acknowledged),
+            "kill {kill} came in the middle of requests"
+        );
+        kept.home.verify();
+        let sandbox = kept.home.sandbox();
         sum += check(&sandbox, &sent);
         assert_eq!(
             settled(&sandbox.native(), &sandbox.on_card("/accounts/main"), ASSET),
             sum,
-            "after kill {kill}"
+            "after kill {kill}, amid {moment:?}"
         );
-        if sent.iter().any(|sent| !sent.acknowledged) {
-            unacknowledged.insert(kill);
-        }
         // The next one is killed too, right after its start's own work.
         sandbox.server.kill();
     }
-    assert_eq!(
-        unacknowledged.len() as u64,
-        kills,
-        "every kill came in the middle of requests"
-    );
+    if !MOMENTS.is_empty() {
+        kept.back_up();
+        assert_eq!(kept.check(), books(&kept.home.store()));
+    }
+}
+
+#[test]
+fn killed_under_load_nothing_acknowledged_is_lost_and_nothing_is_half_there() {
+    let (kills, seed) = (setting("SALDO_TEST_KILLS", KILLS), setting("SALDO_TEST_SEED", 1));
+    println!("SALDO_TEST_SEED={seed}");
+    let (mut random, mut fallen) = (Random(seed), BTreeMap::new());
+    for first in (0..kills).step_by(LIFE as usize) {
+        one_life(first, LIFE.min(kills - first), &mut random, &mut fallen);
+    }
+    println!("kills by what they fell in: {fallen:?}");
+    let amid = |moment: &Moment| fallen.get(&Some(*moment)).copied().unwrap_or(0);
+    assert_eq!(fallen.values().sum::<u64>(), kills);
+    for moment in MOMENTS {
+        let share = kills / 2 / MOMENTS.len() as u64;
+        assert!(amid(moment) >= share, "{moment:?}: {fallen:?}");
+    }
+    if !MOMENTS.is_empty() {
+        assert_eq!(MOMENTS.iter().map(amid).sum::<u64>(), kills / 2, "{fallen:?}");
+    }
 }

@@ -13,4 +13,4 @@ mod limits;
 mod metrics;
 mod stop;
 
-use super::{KILLS, home};
+use super::{KILLS, MOMENTS, home};
