@@ -1,13 +1,17 @@
 //! The command line.
 #![allow(clippy::print_stderr, reason = "a command says on stderr what went wrong")]
 
+mod api;
 mod backup;
 mod book;
+mod completion;
 mod config;
 mod copy;
 mod export;
+mod help;
 mod import;
 mod init;
+mod man;
 mod migrate;
 mod restore;
 mod serve;
@@ -18,7 +22,7 @@ use std::future::Future;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger::{BookNo, Position};
 use serde_json::{Value, json};
@@ -38,6 +42,7 @@ struct Cli {
     command: Command,
 }
 
+// In the order of the groups that `help` shows.
 #[derive(Subcommand)]
 enum Command {
     /// Starts a server with a sample world, and prints each endpoint with a curl line that works
@@ -48,24 +53,30 @@ enum Command {
     Serve(serve::Serve),
     /// Says what `saldo serve` would use, and where each setting came from
     Config(config::Config),
-    /// Brings the tables of a PostgreSQL database up to date, or says what is to be done
-    Migrate(migrate::Migrate),
-    /// Copies all books of a store to another, a folder or a database, and compares them
-    Copy(copy::Copy),
+    #[command(flatten)]
+    Api(api::Noun),
     /// Checks a store to the last record and row: checksums, arithmetic, decisions, what was derived from them
     Verify(verify::Verify),
     /// Keeps a copy of a folder's journal, also while a server uses it; `backup verify` proves it
     Backup(Box<backup::Backup>),
+    /// Makes a store of a backup, as it was at its end or at a moment before
+    Restore(Box<restore::Restore>),
     /// Writes a book, for `saldo import`, hledger or beancount
     Export(export::Export),
     /// Fills an empty book from an export or from opening balances
     Import(import::Import),
-    /// Makes a store of a backup, as it was at its end or at a moment before
-    Restore(Box<restore::Restore>),
+    /// Copies all books of a store to another, a folder or a database, and compares them
+    Copy(copy::Copy),
+    /// Brings the tables of a PostgreSQL database up to date, or says what is to be done
+    Migrate(migrate::Migrate),
     /// Sends load to running servers, and shows how fast they answered
     Bench(Bench),
     /// Runs the embedded store on a simulated disk that loses power, fills up and fails, and checks what it promises
     Simulate(simulate::Simulate),
+    /// Prints what makes a shell complete these commands and their options
+    Completion(completion::Completion),
+    /// Prints the manual page, or writes a page for each command
+    Man(man::Man),
 }
 
 /// Which store.
@@ -97,54 +108,21 @@ pub(crate) struct Listen {
 
 /// Does what the command line says.
 pub(crate) fn run() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Sandbox(sandbox) => {
-            log("warn");
-            in_runtime(sandbox.run())
-        }
-        Command::Init(init) => {
-            log("warn");
-            in_runtime(init.run())
-        }
-        Command::Serve(serve) => {
-            log("info");
-            in_runtime(serve.run())
-        }
-        Command::Config(config) => {
-            log("warn");
-            config.run()
-        }
-        Command::Migrate(migrate) => {
-            log("warn");
-            return migrate.run();
-        }
-        Command::Copy(copy) => {
-            log("warn");
-            in_runtime(copy.run())
-        }
-        Command::Backup(backup) => {
-            log("warn");
-            in_runtime(backup.run())
-        }
-        Command::Export(export) => {
-            log("warn");
-            in_runtime(export.run())
-        }
-        Command::Import(import) => {
-            log("warn");
-            in_runtime(import.run())
-        }
-        Command::Restore(restore) => {
-            log("warn");
-            in_runtime(restore.run())
-        }
-        Command::Simulate(simulate) => {
-            // The store says so each time that the simulated disk fails.
-            log("off");
-            return simulate.run();
-        }
+    let matches = help::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    log(match &cli.command {
+        Command::Serve(_) => "info",
+        // The store says so each time that the simulated disk fails.
+        Command::Simulate(_) => "off",
+        _ => "warn",
+    });
+    let done = match cli.command {
+        Command::Sandbox(sandbox) => in_runtime(sandbox.run()),
+        Command::Init(init) => in_runtime(init.run()),
+        Command::Serve(serve) => in_runtime(serve.run()),
+        Command::Config(config) => config.run(),
+        Command::Api(noun) => return noun.run(),
         Command::Verify(verify) => {
-            log("warn");
             return match in_runtime(async { Ok(verify.run().await) }) {
                 Ok(code) => code,
                 Err(failure) => {
@@ -153,10 +131,16 @@ pub(crate) fn run() -> ExitCode {
                 }
             };
         }
-        Command::Bench(bench) => {
-            log("warn");
-            bench.run()
-        }
+        Command::Backup(backup) => in_runtime(backup.run()),
+        Command::Restore(restore) => in_runtime(restore.run()),
+        Command::Export(export) => in_runtime(export.run()),
+        Command::Import(import) => in_runtime(import.run()),
+        Command::Copy(copy) => in_runtime(copy.run()),
+        Command::Migrate(migrate) => return migrate.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Simulate(simulate) => return simulate.run(),
+        Command::Completion(completion) => completion.run(),
+        Command::Man(man) => man.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -205,14 +189,4 @@ fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fa
         .build()
         .map_err(|error| Failure::while_doing("starting threads", error))?
         .block_on(work)
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        super::Cli::command().debug_assert();
-    }
 }

@@ -9,6 +9,7 @@
 
 mod accounting;
 mod backup;
+mod commands;
 mod config;
 mod copy;
 mod docs;

@@ -27,11 +27,13 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
-        Self {
+        let authority = Self {
             root: certificate.der().clone(),
             issuer: Issuer::new(params, key),
             folder: tempfile::tempdir().expect("a folder"),
-        }
+        };
+        replace(&authority.file("root"), &certificate.pem());
+        authority
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -153,6 +155,50 @@ fn requests_go_through_tls() {
     assert!(Authority::new().handshake(&door, &[]).is_err());
     let (status, log) = door.server.stop();
     assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[test]
+fn the_command_line_trusts_whom_it_is_told_to() {
+    let authority = Authority::new();
+    authority.renew();
+    let door = authority.door();
+    let list = |more: &[&str]| {
+        let list = [
+            "client",
+            "list",
+            "--json",
+            "--url",
+            &door.server.url,
+            "--token",
+            &door.token,
+        ];
+        run(&[&list, more].concat())
+    };
+    let root = authority.file("root");
+    let trusting = list(&["--ca", root.to_str().expect("text")]);
+    assert_eq!(said(&trusting), "{\"items\":[]}\n");
+    let other = Authority::new();
+    let stranger = other.file("root");
+    for more in [&[][..], &["--ca", stranger.to_str().expect("text")]] {
+        let refused = list(more);
+        assert!(!refused.status.success(), "{}", said(&refused));
+        assert!(!said(&refused).contains("items"), "{}", said(&refused));
+    }
+    let stranger = list(&["--ca", stranger.to_str().expect("text")]);
+    assert_eq!(stranger.status.code(), Some(4), "{}", said(&stranger));
+    let why = said(&stranger);
+    assert!(
+        why.contains("--ca names the authorities") && why.contains("Nothing was sent"),
+        "{why}"
+    );
+    for wrong in ["/nowhere/ca.pem", authority.file("key").to_str().expect("text")] {
+        let refused = list(&["--ca", wrong]);
+        assert!(
+            refused.status.code() == Some(1) && said(&refused).contains(wrong),
+            "{}",
+            said(&refused)
+        );
+    }
 }
 
 #[test]

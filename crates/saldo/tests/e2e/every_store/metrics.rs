@@ -9,7 +9,7 @@ use super::home;
 use crate::harness::{Client, Server, run, said, transaction};
 
 /// Samples by name and labels, as they are written.
-type Samples = BTreeMap<String, f64>;
+pub(super) type Samples = BTreeMap<String, f64>;
 
 #[test]
 fn metrics_count_what_happened() {
@@ -127,7 +127,7 @@ fn traffic(url: &str, operator: &str) {
 }
 
 /// Reads the text as OpenMetrics has it, strictly: every sample belongs to the family described last.
-fn scrape(client: &Client) -> Samples {
+pub(super) fn scrape(client: &Client) -> Samples {
     let answer = client.get("/metrics", &[]);
     assert_eq!(answer.status, 200);
     assert!(

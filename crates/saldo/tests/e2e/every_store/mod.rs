@@ -11,6 +11,7 @@ mod kills;
 mod lifecycle;
 mod limits;
 mod metrics;
+mod shell;
 mod stop;
 
 use super::{KILLS, MOMENTS, home};

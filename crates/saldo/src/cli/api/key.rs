@@ -1,0 +1,94 @@
+//! `saldo key`: API keys.
+
+use clap::Subcommand;
+use ureq::http::Method;
+
+use super::Ask;
+use super::args::{Pages, Read, Write};
+use super::call::{Body, Call};
+use super::failed::Failed;
+
+const SCOPES: [&str; 6] = [
+    "read",
+    "post",
+    "ledger:force",
+    "rates",
+    "admin",
+    "CUSTOMER_ACCOUNT_READ",
+];
+
+#[derive(Subcommand)]
+pub(crate) enum Key {
+    /// Makes a key, and prints its secrets, once
+    Create {
+        /// Whose key it is
+        #[arg(long, value_name = "CLIENT")]
+        client: String,
+        /// What it is for
+        #[arg(long, value_name = "TEXT")]
+        label: String,
+        /// What it may; several with commas, or repeated
+        #[arg(long = "scope", value_name = "SCOPE", required = true, value_delimiter = ',', value_parser = SCOPES)]
+        scopes: Vec<String>,
+        /// Until when it works
+        #[arg(long, value_name = "TIME")]
+        expires_at: Option<String>,
+        #[command(flatten)]
+        write: Write,
+    },
+    /// Lists keys, without their secrets
+    List {
+        /// Only those of this client
+        #[arg(long, value_name = "CLIENT")]
+        client: Option<String>,
+        #[command(flatten)]
+        pages: Pages,
+        #[command(flatten)]
+        read: Read,
+    },
+    /// Ends a key at once and for good
+    Revoke {
+        #[arg(value_name = "KEY_ID")]
+        id: String,
+        #[command(flatten)]
+        write: Write,
+    },
+}
+
+impl Ask for Key {
+    fn call(self) -> Result<Call, Failed> {
+        match self {
+            Self::Create {
+                client,
+                label,
+                scopes,
+                expires_at,
+                write,
+            } => {
+                let body = Body::default()
+                    .with("label", label)
+                    .with("scopes", scopes)
+                    .maybe("expiresAt", expires_at);
+                Ok(Call::write(Method::POST, &["clients", &client, "keys"], write)?.body(body))
+            }
+            Self::List { client, pages, read } => {
+                let columns = &[
+                    "id",
+                    "label",
+                    "scopes",
+                    "clientId",
+                    "createdAt",
+                    "expiresAt",
+                    "revokedAt",
+                ];
+                Ok(match client {
+                    Some(client) => Call::list(&["clients", &client, "keys"], read, pages, columns),
+                    None => Call::list(&["keys"], read, pages, columns),
+                })
+            }
+            Self::Revoke { id, write } => {
+                Ok(Call::write(Method::DELETE, &["keys", &id], write)?.done("Revoked."))
+            }
+        }
+    }
+}
