@@ -22,6 +22,7 @@ use crate::register::{
 use crate::standing::{HeldPosting, Hold, HoldStatus, Posted, PostedPosting};
 use crate::state::{Book, Completeness, State};
 use crate::text::{Findable, Text};
+use crate::time::Micros;
 
 /// Applies `record` to the rows it concerns. The record of a command that was refused moves the head alone, and
 /// is found under its key.
@@ -43,7 +44,18 @@ pub fn apply(state: &mut State, record: &Arc<Record>) {
         (Action::CreateClient(new), _) => create_client(book, record, new),
         (Action::UpdateClient(change), _) => update_client(book, record, change),
         (Action::CreateApiKey(new), _) => create_api_key(book, record, new),
-        (Action::RevokeApiKey { id }, _) => revoke_api_key(book, record, *id),
+        (Action::RevokeApiKey { id }, _) => end_api_key(book, record, *id, record.recorded_at),
+        (
+            Action::RotateApiKey(rotation),
+            Done::Rotated {
+                client,
+                scopes,
+                old_ends_at,
+            },
+        ) => {
+            create_api_key(book, record, &rotation.new_key(*client, *scopes));
+            end_api_key(book, record, rotation.old, *old_ends_at);
+        }
         (Action::CreateCustomer(new), Done::Customer(number)) => create_customer(book, record, new, *number),
         (Action::UpdateCustomer(change), _) => update_customer(book, record, change),
         (Action::EraseCustomer { id }, _) => change_customer(book, record, *id, |row| {
@@ -176,10 +188,14 @@ fn create_api_key(book: &mut Book, record: &Record, new: &NewApiKey) {
     book.head.api_keys += 1;
 }
 
-fn revoke_api_key(book: &mut Book, record: &Record, id: ApiKeyId) {
+/// A key that ends now is revoked: so it has ended, too, for a server whose clock is behind.
+fn end_api_key(book: &mut Book, record: &Record, id: ApiKeyId, end: Micros) {
     let mut row = ApiKey::clone(book.api_keys.peek(&id).expect("decided on this row"));
-    // The first revocation is the one that counts.
-    row.revoked_at = row.revoked_at.or(Some(record.recorded_at));
+    match end > record.recorded_at {
+        true => row.expires_at = Some(end),
+        // The first revocation is the one that counts.
+        false => row.revoked_at = row.revoked_at.or(Some(record.recorded_at)),
+    }
     book.api_keys.put(id, Some(Arc::new(row)));
 }
 

@@ -75,6 +75,8 @@ pub enum Action<F: Form = Sealed> {
         /// Which.
         id: ApiKeyId,
     },
+    /// Makes an API key that takes the place of another one, which goes on for a while.
+    RotateApiKey(KeyRotation<F>),
     /// Makes a customer.
     CreateCustomer(NewCustomer<F>),
     /// Changes a customer.
@@ -174,6 +176,23 @@ pub struct NewApiKey<F: Form = Sealed> {
     /// BLAKE3 of the secret.
     pub secret_hash: [u8; 32],
     /// From when on it no longer works.
+    pub expires_at: Option<Micros>,
+}
+
+/// An API key to be made in place of another one, for the same client and with the same scopes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct KeyRotation<F: Form = Sealed> {
+    /// The key that it takes the place of.
+    pub old: ApiKeyId,
+    /// Its id, new.
+    pub id: ApiKeyId,
+    /// The label of the old one: the same text, sealed for this one.
+    pub label: F::Text,
+    /// BLAKE3 of its secret.
+    pub secret_hash: [u8; 32],
+    /// For how many seconds the old one goes on, unless it ends before; 0 revokes it.
+    pub overlap: u32,
+    /// From when on the new one no longer works.
     pub expires_at: Option<Micros>,
 }
 
@@ -351,6 +370,21 @@ pub struct Reverse {
     pub parts: Option<Parts>,
     /// Post below the floor.
     pub force: bool,
+}
+
+impl<F: Form> KeyRotation<F> {
+    /// The key that it makes, as if it had been asked for.
+    #[must_use]
+    pub fn new_key(&self, client: Option<ClientId>, scopes: Scopes) -> NewApiKey<F> {
+        NewApiKey {
+            id: self.id,
+            client,
+            label: self.label.clone(),
+            scopes,
+            secret_hash: self.secret_hash,
+            expires_at: self.expires_at,
+        }
+    }
 }
 
 impl Command {

@@ -42,8 +42,8 @@ pub use balance::{Balance, Counters, Credit};
 pub use codec::{DecodeError, Names, decode, encode, encoded_len, fingerprint, peek, peek_base};
 pub use command::{
     AccountChange, Action, Capture, ClientChange, Command, CreditChange, CustomerChange, Fingerprint,
-    HoldTerms, Key, LimitChange, NewAccount, NewApiKey, NewClient, NewCustomer, Parts, Patch, Posting,
-    Postings, Release, Reverse, Transaction,
+    HoldTerms, Key, KeyRotation, LimitChange, NewAccount, NewApiKey, NewClient, NewCustomer, Parts, Patch,
+    Posting, Postings, Release, Reverse, Transaction,
 };
 pub use decide::{Decided, Decision, decide};
 pub use id::{AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position, TransactionId};

@@ -8,6 +8,7 @@ use crate::asset::{AssetName, AssetNo};
 use crate::balance::{Counters, Credit};
 use crate::command::{Action, Command, Fingerprint, Key, Transaction};
 use crate::id::{AccountId, AccountNo, BookNo, ClientId, Position, TransactionId};
+use crate::register::Scopes;
 use crate::time::Micros;
 use smallvec::SmallVec;
 
@@ -56,6 +57,15 @@ pub enum Done {
         primary: bool,
         /// Its client.
         client: ClientId,
+    },
+    /// An API key that took the place of another one.
+    Rotated {
+        /// The client of both.
+        client: Option<ClientId>,
+        /// What both may do.
+        scopes: Scopes,
+        /// From when on the old one no longer works.
+        old_ends_at: Micros,
     },
     /// Money moved, or was reserved or let go: one transaction, or those of a batch in order.
     Moved(Vec<Booked>),
@@ -231,7 +241,7 @@ codes! {
     /// No such transaction, or not visible.
     TransactionNotFound = 3, "transaction_not_found", "There is no such transaction that this key can see; check the id.";
     /// No such API key, or not visible.
-    KeyNotFound = 4, "key_not_found", "There is no such API key that this key can see; check the id.";
+    KeyNotFound = 4, "key_not_found", "There is no such API key that this key can see, or it has ended and can't be rotated any more; check the id, or make a new key.";
     /// A subsidiary can't have subsidiaries.
     ParentNotRoot = 5, "parent_not_root", "The parent is itself a subsidiary; name the root client as the parent.";
     /// Another customer of the book has the number.

@@ -2,8 +2,8 @@
 //! with all its fields, so that a new text is either sealed here or does not compile.
 
 use crate::command::{
-    AccountChange, Action, ClientChange, CustomerChange, NewAccount, NewApiKey, NewClient, NewCustomer,
-    Patch, Transaction,
+    AccountChange, Action, ClientChange, CustomerChange, KeyRotation, NewAccount, NewApiKey, NewClient,
+    NewCustomer, Patch, Transaction,
 };
 use crate::register::Notes;
 use crate::text::{Field, Findable, Form, Place, Plain, Sealer, Subject, Text};
@@ -67,6 +67,7 @@ impl Action<Plain> {
             Self::UpdateClient(change) => Action::UpdateClient(change.seal(party, sealer)),
             Self::CreateApiKey(new) => Action::CreateApiKey(new.seal(party, sealer)),
             Self::RevokeApiKey { id } => Action::RevokeApiKey { id },
+            Self::RotateApiKey(rotation) => Action::RotateApiKey(rotation.seal(party, sealer)),
             Self::CreateCustomer(new) => Action::CreateCustomer(new.seal(party, sealer)),
             Self::UpdateCustomer(change) => Action::UpdateCustomer(change.seal(party, sealer)),
             Self::EraseCustomer { id } => Action::EraseCustomer { id },
@@ -142,6 +143,21 @@ impl NewApiKey<Plain> {
             label: of.text(Field::KeyLabel, &self.label),
             scopes: self.scopes,
             secret_hash: self.secret_hash,
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+impl KeyRotation<Plain> {
+    fn seal(self, party: Subject, sealer: &mut impl Sealer) -> KeyRotation {
+        let id = self.id.0;
+        let mut of = Of { sealer, party, id };
+        KeyRotation {
+            old: self.old,
+            id: self.id,
+            label: of.text(Field::KeyLabel, &self.label),
+            secret_hash: self.secret_hash,
+            overlap: self.overlap,
             expires_at: self.expires_at,
         }
     }

@@ -50,7 +50,7 @@ pub use customers::{CreateCustomer, CustomerView, SetDunning};
 pub use dated::{Opener, check_texts};
 pub use holds::{CaptureHold, Portion, ReleaseHold};
 pub use jwt::IssuedToken;
-pub use keys::{CreateKey, KeyMade, KeyView};
+pub use keys::{CreateKey, KeyMade, KeyRotated, KeyView, OVERLAP, OVERLAP_MAX, RotateKey};
 pub use limit::{Limiter, Standing};
 pub use metrics::Metrics;
 pub use problem::{Problem, Refusal};

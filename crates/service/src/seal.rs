@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use ledger::{
-    AccountChange, AccountId, Action, Command, Key, Owner, Plain, Posting, Purpose, Subject, Transaction,
+    AccountChange, AccountId, Action, ApiKeyId, Command, Key, Owner, Plain, Posting, Purpose, Subject,
+    Transaction,
 };
 
 use crate::auth::Caller;
 use crate::cipher::Sealing;
 use crate::problem::Problem;
+use crate::texts::party_of;
 use crate::vault::Keys;
 use crate::{Service, write::Asked};
 
@@ -22,6 +24,8 @@ enum Party {
     Known(Subject),
     /// Those of the owner of an account.
     OwnerOf(AccountId),
+    /// Those of whom a key acts for.
+    HolderOf(ApiKeyId),
 }
 
 fn party(action: &Action<Plain>) -> Party {
@@ -30,6 +34,7 @@ fn party(action: &Action<Plain>) -> Party {
         Action::CreateCustomer(new) => Party::New(new.id.into()),
         Action::UpdateClient(change) => Party::Known(change.id.into()),
         Action::CreateApiKey(new) => Party::Known(new.client.map_or(Subject::OPERATOR, Subject::from)),
+        Action::RotateApiKey(rotation) => Party::HolderOf(rotation.old),
         Action::UpdateCustomer(change) => Party::Known(change.id.into()),
         Action::SetDunning { customer, .. } => Party::Known((*customer).into()),
         Action::CreateAccount(new) => Party::Known(new.owner.into()),
@@ -128,6 +133,10 @@ impl Service {
                     let owners = self.account_owners(caller.viewer.book, &[account]).await?;
                     let owner = owners.get(&account);
                     owner.map_or_else(|| root(caller), |(owner, _)| Subject::from(*owner))
+                }
+                Party::HolderOf(key) => {
+                    let holder = self.store.api_key(caller.viewer.book, key).await?;
+                    holder.map_or_else(|| root(caller), |holder| party_of(&holder.key))
                 }
             };
             known.push(party);

@@ -58,7 +58,7 @@ impl Of<'_> {
 }
 
 /// Whose the texts of a key are.
-fn party_of(key: &ApiKey) -> Subject {
+pub(crate) fn party_of(key: &ApiKey) -> Subject {
     key.client.map_or(Subject::OPERATOR, Subject::from)
 }
 

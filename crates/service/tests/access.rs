@@ -9,7 +9,10 @@ use ledger::{
     Scopes,
 };
 use service::auth::CLIENT_SCOPES;
-use service::{Caller, CreateCustomer, CreateKey, Credentials, FindTransactions, Problem, RegisterAsset};
+use service::{
+    Caller, CreateCustomer, CreateKey, Credentials, FindTransactions, OVERLAP_MAX, Problem, RegisterAsset,
+    RotateKey,
+};
 use store::{HoldFilter, Page};
 use world::{START, World, field, named, new_account, new_client, new_key, refusal, root, unnamed};
 
@@ -98,6 +101,73 @@ async fn each_way_in_opens_the_same_key_and_no_other_does() {
     );
 }
 
+fn rotation() -> RotateKey {
+    RotateKey {
+        old: ledger::ApiKeyId(1),
+        overlap: 60,
+        expires_at: None,
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_key_goes_on_for_its_overlap_with_its_tokens() {
+    let world = World::new().await;
+    let service = &world.service;
+    let input = CreateKey {
+        label: "till".to_owned(),
+        ..new_key(Some(world.root), Scopes::READ)
+    };
+    let made = service
+        .create_key(&world.caller, input, unnamed())
+        .await
+        .unwrap()
+        .value;
+    let old = made.credentials.unwrap();
+    let signed = service
+        .issue_token(&old.api_key(), &old.api_secret())
+        .await
+        .unwrap();
+    let input = RotateKey {
+        old: made.id,
+        ..rotation()
+    };
+    let rotated = service.rotate_key(&world.caller, input, unnamed()).await;
+    let rotated = rotated.unwrap().value;
+    let new = rotated.credentials.unwrap();
+    assert_eq!(
+        (&*rotated.new.label, rotated.new.key.scopes),
+        ("till", Scopes::READ)
+    );
+    let left = rotated.old_ends_at.0 - service.clock.now().0;
+    service.clock.advance(left - 1);
+    assert!(service.authenticate_token(&old.token()).await.is_ok());
+    assert!(service.authenticate_jwt(&signed.token).await.is_ok());
+    // One that is signed now says when it ends.
+    let late = service
+        .issue_token(&old.api_key(), &old.api_secret())
+        .await
+        .unwrap();
+    assert_eq!(late.expires_in, 1);
+    service.clock.advance(1);
+    assert_eq!(
+        service.authenticate_token(&old.token()).await.unwrap_err(),
+        Problem::Unauthorized
+    );
+    for token in [&signed.token, &late.token] {
+        assert_eq!(
+            service.authenticate_jwt(token).await.unwrap_err(),
+            Problem::Unauthorized
+        );
+    }
+    assert!(service.authenticate_token(&new.token()).await.is_ok());
+    let too_long = RotateKey {
+        overlap: OVERLAP_MAX + 1,
+        ..rotation()
+    };
+    let refused = service.rotate_key(&world.caller, too_long, unnamed()).await;
+    assert_eq!(field(&refused.unwrap_err()), "overlapSeconds");
+}
+
 #[tokio::test]
 async fn keys_and_tokens_end() {
     let world = World::new().await;
@@ -182,6 +252,7 @@ async fn every_operation_needs_its_scope() {
         service.create_account(poster, new_account(world.root, Purpose::Main), unnamed()),
         service.create_key(poster, new_key(Some(world.root), Scopes::READ), unnamed()),
         service.revoke_key(poster, ledger::ApiKeyId(1), unnamed()),
+        service.rotate_key(poster, rotation(), unnamed()),
         service.register_asset(poster, points(), unnamed()),
     );
     needs!(

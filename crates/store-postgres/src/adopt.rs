@@ -95,6 +95,7 @@ fn named(records: &[Arc<Record>]) -> Vec<RowKey> {
             Action::Reverse(reverse) => rows.push(RowKey::Transaction(reverse.transaction)),
             Action::UpdateClient(change) => rows.push(RowKey::Client(change.id)),
             Action::RevokeApiKey { id } => rows.push(RowKey::ApiKey(*id)),
+            Action::RotateApiKey(rotation) => rows.push(RowKey::ApiKey(rotation.old)),
             Action::UpdateCustomer(change) => rows.push(RowKey::Customer(change.id)),
             Action::SetDunning { customer, .. } => rows.push(RowKey::Customer(*customer)),
             Action::EraseCustomer { id } => rows.push(RowKey::Customer(*id)),

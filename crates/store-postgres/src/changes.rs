@@ -65,6 +65,7 @@ impl Touched {
             (Action::UpdateClient(change), _) => self.clients.extend([change.id]),
             (Action::CreateApiKey(new), _) => self.api_keys.extend([new.id]),
             (Action::RevokeApiKey { id }, _) => self.api_keys.extend([*id]),
+            (Action::RotateApiKey(rotation), _) => self.api_keys.extend([rotation.old, rotation.id]),
             (Action::CreateCustomer(new), _) => self.customers.extend([new.id]),
             (Action::UpdateCustomer(change), _) => self.customers.extend([change.id]),
             (Action::EraseCustomer { id }, _) => self.customers.extend([*id]),

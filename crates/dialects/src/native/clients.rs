@@ -2,11 +2,12 @@
 
 use ledger::{ApiKeyId, ClientChange, ClientId, Micros, Notes, Plain};
 use service::{
-    ClientView, CreateClient, CreateKey, Idempotency, KeyMade, KeyView, Metrics, Problem, Written,
+    ClientView, CreateClient, CreateKey, Credentials, Idempotency, KeyMade, KeyRotated, KeyView, Metrics,
+    OVERLAP, OVERLAP_MAX, Problem, RotateKey, Written,
 };
 use store::{Listed, Page, Stamped};
 
-use super::body::{Value, body};
+use super::body::{Value, body, optional};
 use super::forms::{CLIENT, REFERENCE, SCOPE, TEXT, TIME};
 use super::query::{idempotency, page, path_id, query};
 use super::{metadata, reply};
@@ -190,12 +191,7 @@ impl Endpoint for MakeKey {
             reply::id(body, "id", made.value.id.0);
             let client = asked.client.unwrap_or_default();
             key_members(body, Some(client), &asked.label, asked.scopes, asked.expires_at);
-            // A replay can't show them: the store keeps a hash alone.
-            if let Some(credentials) = &made.value.credentials {
-                body.key("token").string(&credentials.token());
-                body.key("apiKey").string(&credentials.api_key());
-                body.key("apiSecret").string(&credentials.api_secret());
-            }
+            secrets(body, made.value.credentials.as_ref());
             body.key("createdAt").string(&time::format(made.recorded_at));
         });
         let location = format!("{}/keys/{}", config.native.prefix, uuid(made.value.id.0));
@@ -218,6 +214,63 @@ fn key_members(
         .array(|words| scopes.words().for_each(|word| words.string(word)));
     if let Some(end) = expires_at {
         body.key("expiresAt").string(&time::format(end));
+    }
+}
+
+/// A replay can't show them: the store keeps a hash alone.
+fn secrets(body: &mut Json, credentials: Option<&Credentials>) {
+    if let Some(credentials) = credentials {
+        body.key("token").string(&credentials.token());
+        body.key("apiKey").string(&credentials.api_key());
+        body.key("apiSecret").string(&credentials.api_secret());
+    }
+}
+
+/// `POST /keys/{id}/rotate`
+pub(super) struct Rotate;
+
+impl Endpoint for Rotate {
+    type Input = (RotateKey, Idempotency);
+    type Output = Written<KeyRotated>;
+
+    fn parse(request: &Request<'_>, _: &Config) -> Result<Self::Input, Problem> {
+        let old = ApiKeyId(path_id(request, "key")?);
+        let body = optional(request)?;
+        let [overlap, expires_at] = body.object(["overlapSeconds", "expiresAt"])?;
+        let overlap = overlap.read(|value| value.int(0..=OVERLAP_MAX.into()))?;
+        let input = RotateKey {
+            old,
+            overlap: overlap
+                .and_then(|seconds| seconds.try_into().ok())
+                .unwrap_or(OVERLAP),
+            expires_at: expires_at.text(&TIME)?,
+        };
+        Ok((input, idempotency(request)?))
+    }
+
+    async fn run(context: Context<'_>, (input, key): Self::Input) -> Result<Self::Output, Problem> {
+        context.service.rotate_key(context.caller, input, key).await
+    }
+
+    fn render(made: &Self::Output, config: &Config, _: &Metrics) -> Result<Response, Problem> {
+        let KeyRotated {
+            new: KeyView { key, label },
+            credentials,
+            old,
+            old_ends_at,
+        } = &made.value;
+        let body = reply::object(768, |body| {
+            reply::id(body, "id", key.id.0);
+            key_members(body, key.client, label, key.scopes, key.expires_at);
+            secrets(body, credentials.as_ref());
+            body.key("createdAt").string(&time::format(key.created_at));
+            body.key("replaces").object(|body| {
+                reply::id(body, "id", old.0);
+                body.key("endsAt").string(&time::format(*old_ends_at));
+            });
+        });
+        let location = format!("{}/keys/{}", config.native.prefix, uuid(key.id.0));
+        Ok(reply::created(made, location, body).with("cache-control", "no-store"))
     }
 }
 

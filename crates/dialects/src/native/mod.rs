@@ -92,6 +92,12 @@ fn about_parties() -> Vec<Route> {
         ),
         admin(
             Method::Post,
+            "/keys/{id}/rotate",
+            handle::<clients::Rotate>,
+            register::rotate_key,
+        ),
+        admin(
+            Method::Post,
             "/customers",
             handle::<customers::Create>,
             register::create_customer,

@@ -3,8 +3,9 @@
 use super::wire::{DecodeError, Decoded, Reader, Writer};
 use crate::asset::{AssetKind, AssetName};
 use crate::command::{
-    AccountChange, Action, Capture, ClientChange, CreditChange, CustomerChange, HoldTerms, LimitChange,
-    NewAccount, NewApiKey, NewClient, NewCustomer, Parts, Patch, Posting, Release, Reverse, Transaction,
+    AccountChange, Action, Capture, ClientChange, CreditChange, CustomerChange, HoldTerms, KeyRotation,
+    LimitChange, NewAccount, NewApiKey, NewClient, NewCustomer, Parts, Patch, Posting, Release, Reverse,
+    Transaction,
 };
 use crate::id::{AccountId, ApiKeyId, ClientId, CustomerId, Owner, TransactionId};
 use crate::register::{AccountStatus, Decimal, Notes, Purpose, Rate, Scopes};
@@ -43,6 +44,7 @@ pub(super) fn put<F: Form>(w: &mut Writer<'_>, action: &Action<F>, shape: Shape)
             w.byte(4);
             w.bytes(&id.to_bytes());
         }
+        Action::RotateApiKey(rotation) => put_rotation(w, rotation, shape),
         Action::CreateCustomer(new) => put_customer(w, new, shape),
         Action::UpdateCustomer(change) => {
             w.byte(6);
@@ -170,6 +172,19 @@ fn put_api_key<F: Form>(w: &mut Writer<'_>, new: &NewApiKey<F>, shape: Shape) {
     w.text(&new.label);
     w.uint(new.scopes.0);
     w.option(new.expires_at, |w, at| w.int(at.0));
+}
+
+/// The label is the old key's, so it is nothing that was asked.
+fn put_rotation<F: Form>(w: &mut Writer<'_>, rotation: &KeyRotation<F>, shape: Shape) {
+    w.byte(19);
+    if shape.is_record() {
+        w.bytes(&rotation.id.to_bytes());
+        w.bytes(&rotation.secret_hash);
+        w.text(&rotation.label);
+    }
+    w.bytes(&rotation.old.to_bytes());
+    w.uint(rotation.overlap);
+    w.option(rotation.expires_at, |w, at| w.int(at.0));
 }
 
 fn put_customer<F: Form>(w: &mut Writer<'_>, new: &NewCustomer<F>, shape: Shape) {
@@ -311,6 +326,7 @@ pub(super) fn take(r: &mut Reader<'_>) -> Decoded<Action> {
         18 => Action::EraseCustomer {
             id: CustomerId::from_bytes(r.array()?),
         },
+        19 => Action::RotateApiKey(take_rotation(r)?),
         4 => Action::RevokeApiKey {
             id: ApiKeyId::from_bytes(r.array()?),
         },
@@ -360,6 +376,18 @@ fn take_api_key(r: &mut Reader<'_>) -> Decoded<NewApiKey> {
         client: r.option(|r| Ok(ClientId::from_bytes(r.array()?)))?,
         label: r.text()?,
         scopes: Scopes(r.uint()?),
+        expires_at: r.option(|r| r.int().map(Micros))?,
+    })
+}
+
+fn take_rotation(r: &mut Reader<'_>) -> Decoded<KeyRotation> {
+    let (id, secret_hash) = (ApiKeyId::from_bytes(r.array()?), r.array()?);
+    Ok(KeyRotation {
+        id,
+        secret_hash,
+        label: r.text()?,
+        old: ApiKeyId::from_bytes(r.array()?),
+        overlap: r.uint()?,
         expires_at: r.option(|r| r.int().map(Micros))?,
     })
 }

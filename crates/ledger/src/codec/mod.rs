@@ -186,6 +186,7 @@ fn own_id(action: &Action) -> Option<u128> {
     Some(match action {
         Action::CreateClient(new) => new.id.0,
         Action::CreateApiKey(new) => new.id.0,
+        Action::RotateApiKey(rotation) => rotation.id.0,
         Action::CreateCustomer(new) => new.id.0,
         Action::CreateAccount(new) => new.id.0,
         Action::Post(transaction) => transaction.id.0,

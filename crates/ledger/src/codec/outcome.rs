@@ -8,6 +8,8 @@ use crate::balance::{Counters, Credit};
 use crate::command::{Action, Posting, Transaction};
 use crate::id::{AccountId, AccountNo, BookNo, ClientId, TransactionId};
 use crate::record::{AccountRef, AssetRef, Booked, Code, Done, Entry, Move, Record, Rejection};
+use crate::register::Scopes;
+use crate::time::Micros;
 
 const REJECTED: u8 = 0;
 const CHANGED: u8 = 1;
@@ -15,6 +17,7 @@ const BOOK: u8 = 2;
 const CUSTOMER: u8 = 3;
 const ACCOUNT: u8 = 4;
 const MOVED: u8 = 5;
+const ROTATED: u8 = 6;
 
 pub(super) fn put(w: &mut Writer<'_>, record: &Record) {
     match &record.outcome {
@@ -38,6 +41,16 @@ pub(super) fn put(w: &mut Writer<'_>, record: &Record) {
             w.uint(no.0);
             w.byte(u8::from(*primary));
             w.bytes(&client.to_bytes());
+        }
+        Ok(Done::Rotated {
+            client,
+            scopes,
+            old_ends_at,
+        }) => {
+            w.byte(ROTATED);
+            w.option(*client, |w, client| w.bytes(&client.to_bytes()));
+            w.uint(scopes.0);
+            w.int(old_ends_at.0);
         }
         Ok(Done::Moved(booked)) => {
             w.byte(MOVED);
@@ -121,6 +134,11 @@ pub(super) fn take(
             no: AccountNo(r.uint()?),
             primary: r.flag()?,
             client: ClientId::from_bytes(r.array()?),
+        },
+        ROTATED => Done::Rotated {
+            client: r.option(|r| Ok(ClientId::from_bytes(r.array()?)))?,
+            scopes: Scopes(r.uint()?),
+            old_ends_at: Micros(r.int()?),
         },
         MOVED => Done::Moved(take_booked(r, book, action, names)?),
         _ => return Err(DecodeError::Invalid("outcome")),

@@ -202,6 +202,7 @@ fn act(scene: &Scene<'_>, action: &Action) -> Result<Done, Stop> {
         Action::UpdateClient(change) => register::update_client(scene, change),
         Action::CreateApiKey(new) => register::create_api_key(scene, new),
         Action::RevokeApiKey { id } => register::revoke_api_key(scene, *id),
+        Action::RotateApiKey(rotation) => register::rotate_api_key(scene, rotation),
         Action::CreateCustomer(new) => register::create_customer(scene, new),
         Action::UpdateCustomer(change) => register::update_customer(scene, change),
         Action::EraseCustomer { id } => register::see_customer(scene, *id).map(|_| Done::Changed),

@@ -4,18 +4,21 @@ use super::{OrNeed, Scene, Stop};
 use crate::asset::{AssetName, AssetNo, STABLECOINS};
 use crate::balance::Credit;
 use crate::command::{
-    AccountChange, ClientChange, CreditChange, CustomerChange, LimitChange, NewAccount, NewApiKey, NewClient,
-    NewCustomer, Patch,
+    AccountChange, ClientChange, CreditChange, CustomerChange, KeyRotation, LimitChange, NewAccount,
+    NewApiKey, NewClient, NewCustomer, Patch,
 };
 use crate::id::{AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position};
 use crate::record::{Code, Done, Rejection};
-use crate::register::{Account, AccountStatus, Client, Customer, Purpose, Rate};
+use crate::register::{Account, AccountStatus, ApiKey, Client, Customer, Purpose, Rate};
 use crate::state::RowKey;
 use crate::text::Text;
 
 /// The largest rate has 36 digits, 18 of them behind the point.
 const RATE_DIGITS_END: u128 = 10u128.pow(36);
 const RATE_SCALE_MAX: u8 = 18;
+
+/// In microseconds.
+const SECOND: i64 = 1_000_000;
 
 fn see_client<'a>(scene: &Scene<'a>, id: ClientId) -> Result<&'a Client, Stop> {
     let client = scene.book.clients.get(&id).or_need(RowKey::Client(id))?;
@@ -69,12 +72,32 @@ pub(super) fn create_api_key(scene: &Scene<'_>, new: &NewApiKey) -> Result<Done,
     Ok(Done::Changed)
 }
 
-pub(super) fn revoke_api_key(scene: &Scene<'_>, id: ApiKeyId) -> Result<Done, Stop> {
+fn see_api_key<'a>(scene: &Scene<'a>, id: ApiKeyId) -> Result<&'a ApiKey, Stop> {
     let key = scene.book.api_keys.get(&id).or_need(RowKey::ApiKey(id))?;
-    match key {
-        Some(key) if key.client.is_none_or(|client| scene.sees(client)) => Ok(Done::Changed),
-        _ => Err(Code::KeyNotFound.into()),
+    key.filter(|key| key.client.is_none_or(|client| scene.sees(client)))
+        .map(|key| &**key)
+        .ok_or(Code::KeyNotFound.into())
+}
+
+pub(super) fn revoke_api_key(scene: &Scene<'_>, id: ApiKeyId) -> Result<Done, Stop> {
+    see_api_key(scene, id).map(|_| Done::Changed)
+}
+
+/// A key that has ended is not there to be rotated: what was taken away would come back as another key.
+pub(super) fn rotate_api_key(scene: &Scene<'_>, rotation: &KeyRotation) -> Result<Done, Stop> {
+    let known = scene.book.api_keys.get(&rotation.id);
+    refuse_taken(known.or_need(RowKey::ApiKey(rotation.id))?)?;
+    let old = see_api_key(scene, rotation.old)?;
+    if !old.is_live(scene.now) {
+        return Err(Code::KeyNotFound.into());
     }
+    let end = scene.now.plus(i64::from(rotation.overlap) * SECOND);
+    Ok(Done::Rotated {
+        client: old.client,
+        scopes: old.scopes,
+        // Never later than it would have ended anyway.
+        old_ends_at: old.expires_at.map_or(end, |before| before.min(end)),
+    })
 }
 
 pub(super) fn create_customer(scene: &Scene<'_>, new: &NewCustomer) -> Result<Done, Stop> {

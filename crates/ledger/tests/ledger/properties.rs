@@ -3,9 +3,9 @@
 use ledger::{
     AccountChange, AccountId, AccountStatus, Action, Amount, ApiKeyId, AssetKind, AssetName, BookNo, Capture,
     ClientChange, ClientId, Command, CreditChange, CustomerChange, CustomerId, Decimal, Findable,
-    Fingerprint, HoldTerms, Key, LimitChange, Lookup, Micros, NewAccount, NewApiKey, NewClient, NewCustomer,
-    Notes, Owner, Parts, Posting, Postings, Purpose, Rate, Release, Reverse, Scopes, Text, Transaction,
-    TransactionId,
+    Fingerprint, HoldTerms, Key, KeyRotation, LimitChange, Lookup, Micros, NewAccount, NewApiKey, NewClient,
+    NewCustomer, Notes, Owner, Parts, Posting, Postings, Purpose, Rate, Release, Reverse, Scopes, Text,
+    Transaction, TransactionId,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -206,6 +206,16 @@ fn party_action() -> impl Strategy<Value = Action> {
                 expires_at: None,
             })
         }),
+        (0..3u128, 0..3u128, 0..90u32).prop_map(|(old, id, overlap)| {
+            Action::RotateApiKey(KeyRotation {
+                old: ApiKeyId(400 + old),
+                id: ApiKeyId(400 + id),
+                label: Text::new(*b"D"),
+                secret_hash: [1; 32],
+                overlap,
+                expires_at: None,
+            })
+        }),
         (0..3u128).prop_map(|id| Action::RevokeApiKey {
             id: ApiKeyId(400 + id)
         }),
@@ -337,6 +347,7 @@ fn made(action: &Action) -> Option<u128> {
     match action {
         Action::CreateClient(new) => Some(new.id.0),
         Action::CreateApiKey(new) => Some(new.id.0),
+        Action::RotateApiKey(rotation) => Some(rotation.id.0),
         Action::CreateCustomer(new) => Some(new.id.0),
         Action::CreateAccount(new) => Some(new.id.0),
         Action::Post(transaction) => Some(transaction.id.0),

@@ -13,23 +13,24 @@
 //! capture ID HOLD [AMOUNT | 0:AMOUNT,1:AMOUNT] [final] [over] [force]
 //! release ID HOLD [AMOUNT | …]                    reverse ID TRANSACTION [AMOUNT | …] [force]
 //! asset NAME EXPONENT                             rate BASE QUOTE DIGITS SCALE
-//! api-key NAME [of=CLIENT]                        revoke NAME
+//! api-key NAME [of=CLIENT] [expires=60s]          revoke NAME
+//! rotate NAME NEW [overlap=60s] [expires=60s]
 //! rename-client NAME NEW, rename-customer NAME NEW, dunning CUSTOMER LABEL
 //! ```
 //! Any of them takes `key=TEXT`, an idempotency key, and `stamp=-5s`. An amount is digits, `max`, `max-N` or `2^N`.
 //!
 //! What is seen: `balance ACCOUNT ASSET settled=… reserved=… incoming=… available=… spendable=…` (some of them, in any
 //! order), `see HOLD STATUS REMAINING+…`, `primary ACCOUNT yes|no`, `position N`, `recorded MICROS` (of the last command,
-//! since the start), `advance 61s`.
+//! since the start), `key NAME live|ended [revoked] [of=CLIENT]`, `advance 61s`.
 
 use std::collections::HashMap;
 
 use ledger::{
     AccountChange, AccountId, AccountStatus, Action, Amount, ApiKeyId, AssetKind, AssetName, BookNo, Capture,
     ClientChange, ClientId, Command, Credit, CreditChange, CustomerChange, CustomerId, Decimal, Done,
-    Fingerprint, HoldTerms, Key, LimitChange, Micros, NewAccount, NewApiKey, NewClient, NewCustomer, Notes,
-    Owner, Parts, Posting, Postings, Purpose, Rate, Record, Rejection, Release, Reverse, Scopes, State, Text,
-    Transaction, TransactionId,
+    Fingerprint, HoldTerms, Key, KeyRotation, LimitChange, Micros, NewAccount, NewApiKey, NewClient,
+    NewCustomer, Notes, Owner, Parts, Posting, Postings, Purpose, Rate, Record, Rejection, Release, Reverse,
+    Scopes, State, Text, Transaction, TransactionId,
 };
 
 use crate::world::{Reply, World};
@@ -272,6 +273,33 @@ impl Script {
                     .peek(&(row.owner, row.purpose));
                 assert_eq!(place == Some(&row.no), row.primary, "{at}");
             }
+            ["key", name, ref rest @ ..] => {
+                let id = ApiKeyId(self.id(name));
+                for state in [&self.world.full, &self.world.standing] {
+                    let mut found = state.books().filter_map(|book| book.api_keys.peek(&id));
+                    let row = found.next().unwrap_or_else(|| panic!("{at}: no such key"));
+                    let mut seen = vec![if row.is_live(Micros(self.now)) {
+                        "live"
+                    } else {
+                        "ended"
+                    }];
+                    seen.extend(row.revoked_at.map(|_| "revoked"));
+                    assert_eq!(seen, rest, "{at}");
+                    // What is the same in all of them, whoever took whose place.
+                    assert_eq!(
+                        (row.scopes, &row.label),
+                        (Scopes::READ, &Text::new(name.as_bytes())),
+                        "{at}"
+                    );
+                    if let Some(client) = words.option("of") {
+                        assert_eq!(
+                            row.client,
+                            Some(ClientId(u128::from_be_bytes(hash(client)))),
+                            "{at}"
+                        );
+                    }
+                }
+            }
             ["position", number] => {
                 let position = self.world.records.last().expect("a record").position;
                 assert_eq!(position.to_string(), number, "{at}");
@@ -359,6 +387,11 @@ impl Script {
         }
     }
 
+    fn expiry(&self, words: &Words<'_>) -> Option<Micros> {
+        let time = words.option("expires")?;
+        Some(Micros(self.now + seconds(time)))
+    }
+
     fn owner(&self, words: &Words<'_>, option: &str) -> (Owner, BookNo) {
         let name = words.option(option).expect("an owner");
         let unknown = || {
@@ -378,8 +411,8 @@ impl Script {
         let verb = words.plain.remove(0);
         match verb {
             "init" => (None, Action::Initialise { rlusd_exponent: 6 }),
-            "client" | "customer" | "erase" | "api-key" | "revoke" | "rename-client" | "rename-customer"
-            | "dunning" => self.party_action(verb, words),
+            "client" | "customer" | "erase" | "api-key" | "revoke" | "rotate" | "rename-client"
+            | "rename-customer" | "dunning" => self.party_action(verb, words),
             "account" | "update" => self.account_action(verb, words),
             "asset" => {
                 let action = Action::RegisterAsset {
@@ -461,8 +494,23 @@ impl Script {
                 label: Text::new(name.as_bytes()),
                 scopes: Scopes::READ,
                 secret_hash: [7; 32],
-                expires_at: None,
+                expires_at: self.expiry(words),
             }),
+            "rotate" => {
+                let name = words.plain.remove(0);
+                let new = self.id(name);
+                let rotation = KeyRotation {
+                    old: ApiKeyId(id),
+                    id: ApiKeyId(new),
+                    label: Text::new(name.as_bytes()),
+                    secret_hash: [8; 32],
+                    overlap: words
+                        .option("overlap")
+                        .map_or(0, |time| (seconds(time) / SECOND) as u32),
+                    expires_at: self.expiry(words),
+                };
+                return (Some(Key::Id(new)), Action::RotateApiKey(rotation));
+            }
             "erase" => Action::EraseCustomer { id: CustomerId(id) },
             "revoke" => Action::RevokeApiKey { id: ApiKeyId(id) },
             "rename-client" => Action::UpdateClient(ClientChange {
@@ -540,9 +588,7 @@ impl Script {
                 }
             })
             .collect();
-        let expires_at = words
-            .option("expires")
-            .map(|time| Micros(self.now + seconds(time)));
+        let expires_at = self.expiry(words);
         Transaction {
             id,
             postings,
@@ -611,7 +657,7 @@ impl Script {
             Err(rejection) => return self.show_rejection(rejection),
         };
         let word = match done {
-            Done::Changed => return "done".to_owned(),
+            Done::Changed | Done::Rotated { .. } => return "done".to_owned(),
             Done::Book(no) => return format!("book {no}"),
             Done::Customer(number) => return format!("number {number}"),
             Done::Account { primary: true, .. } => return "primary".to_owned(),

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ledger::{
-    AccountChange, AccountId, AccountNo, AccountStatus, Action, AssetName, BookNo, Client, ClientId, Code,
-    Command, Credit, CreditChange, Customer, CustomerId, Decimal, Done, LimitChange, Micros, NewAccount,
-    NewClient, NewCustomer, Notes, Owner, Position, Purpose, RULES, Rate, Record, Rejection, TransactionId,
+    AccountChange, AccountId, AccountNo, AccountStatus, Action, ApiKey, ApiKeyId, AssetName, BookNo, Client,
+    ClientId, Code, Command, Credit, CreditChange, Customer, CustomerId, Decimal, Done, KeyRotation,
+    LimitChange, Micros, NewAccount, NewClient, NewCustomer, Notes, Owner, Position, Purpose, RULES, Rate,
+    Record, Rejection, TransactionId,
 };
 
 use super::book::{Book, World, add_up};
@@ -138,12 +139,10 @@ fn judge(case: &Case<'_>, command: &Command) -> Result<Done, No> {
             None => Ok(Done::Changed),
         },
         Action::RevokeApiKey { id } => {
-            let key = case.book.api_keys.iter().find(|key| key.id == *id);
-            let sees = |client| case.book.sees(case.actor, client);
-            key.filter(|key| key.client.is_none_or(sees))
-                .map(|_| Done::Changed)
-                .ok_or(Code::KeyNotFound.into())
+            let key = api_key(case, *id);
+            key.map(|_| Done::Changed).ok_or(Code::KeyNotFound.into())
         }
+        Action::RotateApiKey(rotation) => rotate_api_key(case, rotation),
         Action::CreateCustomer(new) => create_customer(case, new),
         Action::UpdateCustomer(change) => {
             let row = customer(case, change.id)?;
@@ -194,6 +193,7 @@ fn party_is_new(book: &Book, action: &Action) -> Result<(), No> {
         // A root client has a book of its own, where no other is.
         Action::CreateClient(new) => new.parent.is_some() && book.client(new.id).is_some(),
         Action::CreateApiKey(new) => book.api_keys.iter().any(|key| key.id == new.id),
+        Action::RotateApiKey(rotation) => book.api_keys.iter().any(|key| key.id == rotation.id),
         Action::CreateCustomer(new) => book.customer(new.id).is_some(),
         Action::CreateAccount(new) => book.account(new.id).is_some(),
         _ => false,
@@ -237,6 +237,26 @@ fn create_client(case: &Case<'_>, new: &NewClient) -> Result<Done, No> {
         return Err(Code::ParentNotRoot.into());
     }
     Ok(Done::Changed)
+}
+
+fn api_key<'a>(case: &Case<'a>, id: ApiKeyId) -> Option<&'a ApiKey> {
+    let key = case.book.api_keys.iter().find(|key| key.id == id)?;
+    let sees = |client| case.book.sees(case.actor, client);
+    key.client.is_none_or(sees).then_some(&**key)
+}
+
+/// The old key ends when the overlap is over, or when it would have ended anyway.
+fn rotate_api_key(case: &Case<'_>, rotation: &KeyRotation) -> Result<Done, No> {
+    let is_over =
+        |key: &&ApiKey| key.revoked_at.is_some() || key.expires_at.is_some_and(|end| end <= case.now);
+    let old = api_key(case, rotation.old).filter(|key| !is_over(key));
+    let old = old.ok_or(Code::KeyNotFound)?;
+    let overlapped = Micros(case.now.0 + i64::from(rotation.overlap) * 1_000_000);
+    Ok(Done::Rotated {
+        client: old.client,
+        scopes: old.scopes,
+        old_ends_at: overlapped.min(old.expires_at.unwrap_or(Micros::MAX)),
+    })
 }
 
 fn create_customer(case: &Case<'_>, new: &NewCustomer) -> Result<Done, No> {

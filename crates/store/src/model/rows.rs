@@ -70,6 +70,22 @@ fn register_in(book: &mut Book, record: &Record, action: &Action, done: &Done) {
             let row = Arc::make_mut(row.expect("judged"));
             row.revoked_at = row.revoked_at.or(Some(now));
         }
+        (
+            Action::RotateApiKey(rotation),
+            Done::Rotated {
+                client,
+                scopes,
+                old_ends_at,
+            },
+        ) => {
+            let row = book.api_keys.iter_mut().find(|row| row.id == rotation.old);
+            let row = Arc::make_mut(row.expect("judged"));
+            match rotation.overlap {
+                0 => row.revoked_at = Some(now),
+                _ => row.expires_at = Some(*old_ends_at),
+            }
+            create_api_key(book, record, &rotation.new_key(*client, *scopes));
+        }
         (Action::CreateCustomer(new), Done::Customer(number)) => create_customer(book, record, new, *number),
         (Action::UpdateCustomer(change), _) => {
             let row = customer_mut(book, record, change.id);

@@ -2,8 +2,8 @@
 
 use ledger::{
     AccountChange, AccountId, AccountStatus, Action, Amount, ApiKeyId, AssetKind, AssetName, ClientChange,
-    ClientId, CreditChange, CustomerChange, CustomerId, Decimal, LimitChange, Micros, NewAccount, NewApiKey,
-    NewClient, NewCustomer, Notes, Owner, Patch, Purpose, Rate, Scopes, Text,
+    ClientId, CreditChange, CustomerChange, CustomerId, Decimal, KeyRotation, LimitChange, Micros,
+    NewAccount, NewApiKey, NewClient, NewCustomer, Notes, Owner, Patch, Purpose, Rate, Scopes, Text,
 };
 
 use super::random::Random;
@@ -96,12 +96,35 @@ impl Stream {
         self.send(book, actor, Some(new.id.0), Action::CreateApiKey(new));
     }
 
-    pub(super) fn revoke_api_key(&mut self, book: usize) {
+    /// A key that was asked for, or seldom one that was not.
+    fn api_key(&mut self, book: usize) -> ApiKeyId {
         let known = self.books[book].api_keys.clone();
-        let id = match known.is_empty() || self.random.percent(10) {
+        match known.is_empty() || self.random.percent(10) {
             true => ApiKeyId(self.id()),
             false => self.random.pick(&known),
+        }
+    }
+
+    pub(super) fn rotate_api_key(&mut self, book: usize) {
+        let mut secret_hash = [0; 32];
+        secret_hash[..16].copy_from_slice(&self.random.wide().to_le_bytes());
+        let end = self.now.plus(self.random.below(90_000_000_000) as i64);
+        let rotation = KeyRotation {
+            old: self.api_key(book),
+            id: ApiKeyId(self.id()),
+            label: self.name(),
+            secret_hash,
+            overlap: self.random.pick(&[0, 0, 1, 60, 86_400, u32::MAX]),
+            expires_at: self.random.percent(50).then_some(end),
         };
+        self.books[book].api_keys.push(rotation.id);
+        let actor = if book == 0 { None } else { self.actor(book) };
+        let id = Some(rotation.id.0);
+        self.send(book, actor, id, Action::RotateApiKey(rotation));
+    }
+
+    pub(super) fn revoke_api_key(&mut self, book: usize) {
+        let id = self.api_key(book);
         let actor = if book == 0 { None } else { self.actor(book) };
         self.send(book, actor, None, Action::RevokeApiKey { id });
     }

@@ -3,8 +3,8 @@
 //! The stream remembers what it asked for, never what a store answered, so every store can be fed the same one.
 
 use ledger::{
-    AccountId, Action, AssetName, BookNo, ClientId, Command, CustomerId, Findable, Fingerprint, Key, Lookup,
-    Micros, Owner, Posting, Purpose, Text, TransactionId,
+    AccountId, Action, ApiKeyId, AssetName, BookNo, ClientId, Command, CustomerId, Findable, Fingerprint,
+    Key, Lookup, Micros, Owner, Posting, Purpose, Text, TransactionId,
 };
 
 use super::random::Random;
@@ -72,7 +72,7 @@ pub(super) struct KnownBook {
     pub(super) accounts: Vec<KnownAccount>,
     pub(super) posted: Vec<KnownTransaction>,
     pub(super) holds: Vec<KnownTransaction>,
-    pub(super) api_keys: Vec<ledger::ApiKeyId>,
+    pub(super) api_keys: Vec<ApiKeyId>,
     pub(super) assets: Vec<AssetName>,
     /// The last posting, to pass on what it brought.
     pub(super) last: Option<Posting>,
@@ -216,17 +216,18 @@ impl Stream {
 
     /// What operators do.
     fn operate(&mut self) {
-        match self.random.below(7) {
+        match self.random.below(8) {
             0 => self.create_root(),
             1 => self.create_api_key(0, None),
             2 => self.revoke_api_key(0),
+            7 => self.rotate_api_key(0),
             3 | 4 => self.register_asset(0),
             _ => self.create_rates(0),
         }
     }
 
     fn register(&mut self, book: usize) {
-        match self.random.weighted(&[1, 1, 2, 2, 2, 7, 8, 1, 1, 2, 3, 1]) {
+        match self.random.weighted(&[1, 1, 2, 2, 2, 7, 8, 1, 1, 2, 3, 1, 2]) {
             0 => self.create_subsidiary(book),
             1 => self.update_client(book),
             2 => {
@@ -244,7 +245,8 @@ impl Stream {
             8 => self.revoke_api_key(book),
             9 => self.register_asset(book),
             10 => self.erase_customer(book),
-            _ => self.create_rates(book),
+            11 => self.create_rates(book),
+            _ => self.rotate_api_key(book),
         }
     }
 
@@ -257,6 +259,7 @@ impl Stream {
             match &mut again.action {
                 Action::CreateCustomer(new) => new.id = CustomerId(id),
                 Action::CreateAccount(new) => new.id = AccountId(id),
+                Action::RotateApiKey(rotation) => rotation.id = ApiKeyId(id),
                 Action::Post(transaction) => transaction.id = TransactionId(id),
                 Action::Capture(capture) => capture.id = TransactionId(id),
                 _ => {}

@@ -75,6 +75,20 @@ pub(crate) fn revoke_key(_: &Config) -> Operation {
     operation
 }
 
+pub(crate) fn rotate_key(_: &Config) -> Operation {
+    let body = Some(("KeyRotation", false));
+    let mut operation = write("rotateKey", KEYS, "Rotate an API key", body, (201, "RotatedKey"))
+        .of("key")
+        .about(
+            "Makes a key for the same client, with the same label and scopes, in place of this one, which goes on until \
+             `replaces.endsAt`: put the new one to use until then. Signed tokens end with the key that they were exchanged \
+             for. `token`, `apiKey` and `apiSecret` are shown this once; a replay leaves them out. A key that has ended is \
+             not found.",
+        );
+    operation.done.headers.push("Cache-Control");
+    operation
+}
+
 pub(crate) fn create_customer(_: &Config) -> Operation {
     let body = Some(("NewCustomer", true));
     write(

@@ -2,6 +2,7 @@
 
 use ledger::{AccountStatus, Amount, Code, EXPONENT_MAX, Purpose, Scopes};
 use serde_json::{Value, json};
+use service::{OVERLAP, OVERLAP_MAX};
 
 use crate::openapi::schema::{about, array, ksuid, object, reference as of, text, time, typeid, uuid, word};
 use crate::spelling::Prefix;
@@ -166,6 +167,33 @@ fn parties() -> Value {
         ("expiresAt?", time()),
         ("createdAt", time()),
     ];
+    let secrets = [
+        (
+            "token?",
+            text(
+                "^saldo_[A-Za-z0-9_-]{70}$",
+                "Everything in one text, for `Authorization: Bearer`.",
+            ),
+        ),
+        (
+            "apiKey?",
+            text("^saldo_pk_[A-Za-z0-9_-]{27}$", "The public half of a pair."),
+        ),
+        (
+            "apiSecret?",
+            text("^saldo_sk_[A-Za-z0-9_-]{43}$", "The secret half of a pair."),
+        ),
+    ];
+    let replaces = (
+        "replaces",
+        object(
+            "The key whose place it took.",
+            &[
+                ("id", uuid()),
+                ("endsAt", about(time(), "From when on that one no longer works.")),
+            ],
+        ),
+    );
     let key_with = |more: &[(&'static str, Value)]| {
         let all: Vec<_> = key.iter().chain(more).cloned().collect();
         object("", &all)
@@ -203,11 +231,8 @@ fn parties() -> Value {
             ("spellings", spelled(&[("ksuid", ksuid(Prefix::Account))])),
         ]),
         "Key": key_with(&[("revokedAt?", time())]),
-        "MadeKey": key_with(&[
-            ("token?", text("^saldo_[A-Za-z0-9_-]{70}$", "Everything in one text, for `Authorization: Bearer`.")),
-            ("apiKey?", text("^saldo_pk_[A-Za-z0-9_-]{27}$", "The public half of a pair.")),
-            ("apiSecret?", text("^saldo_sk_[A-Za-z0-9_-]{43}$", "The secret half of a pair.")),
-        ]),
+        "MadeKey": key_with(&secrets),
+        "RotatedKey": key_with(&[secrets.as_slice(), &[replaces]].concat()),
     })
 }
 
@@ -334,6 +359,13 @@ fn asked() -> Value {
             ("label", of("Label")),
             ("scopes", json!({"type": "array", "items": of("Scope"), "minItems": 1})),
             ("expiresAt?", about(moment(), "Later than now.")),
+        ]),
+        "KeyRotation": object("", &[
+            ("overlapSeconds?", json!({
+                "type": "integer", "minimum": 0, "maximum": OVERLAP_MAX, "default": OVERLAP,
+                "description": "For how long the old key goes on, unless it ends before; 0 revokes it.",
+            })),
+            ("expiresAt?", about(moment(), "When the new key ends, if it shall: later than now.")),
         ]),
         "NewAsset": object("", &[
             ("code", text("^[A-Z][A-Z0-9._-]{0,15}$", "Such as `POINTS`.")),

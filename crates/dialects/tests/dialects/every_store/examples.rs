@@ -296,6 +296,9 @@ impl Story {
     /// What takes something away.
     async fn ends(&mut self) {
         let path = format!("/keys/{}", self.id("key"));
+        let overlap = json!({"overlapSeconds": 3600});
+        self.tell("rotateKey", "POST", &format!("{path}/rotate"), overlap)
+            .await;
         self.tell("revokeKey", "DELETE", &path, Value::Null).await;
         let path = format!("/customers/{}/erase", self.id("customer"));
         self.tell("eraseCustomer", "POST", &path, Value::Null).await;

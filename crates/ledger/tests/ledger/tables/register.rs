@@ -21,6 +21,65 @@ fn root_clients_make_books() {
 }
 
 #[test]
+fn a_key_is_rotated_and_the_old_one_goes_on_for_a_while() {
+    check(
+        "
+        client sub parent=root
+        client sib parent=root
+        api-key k of=sub                        => done
+        @sib rotate k l                         => key_not_found
+        rotate nothing l2                       => key_not_found
+        @sub rotate k n overlap=60s expires=90s => done
+        @sub rotate k n overlap=60s expires=90s => replay: done
+        key k live of=sub
+        key n live of=sub
+        # An id that is taken, even by itself.
+        rotate k k key=again                    => id_taken
+        advance 60s
+        # It was recorded some microseconds after its stamp.
+        key k live
+        advance 1s
+        key k ended
+        # What has ended is not brought back, and revoking it changes nothing.
+        rotate k m                              => key_not_found
+        revoke k                                => done
+        advance 28s
+        key n live
+        rotate n o overlap=60s                  => done
+        # It ends as it would have, not when the overlap is over.
+        advance 1s
+        key n ended
+        key o live of=sub
+        ",
+    );
+}
+
+#[test]
+fn a_key_is_rotated_without_an_overlap_or_twice() {
+    check(
+        "
+        @operator api-key k expires=600s        => done
+        @operator rotate k l overlap=60s        => done
+        # The secret of `l` was lost, so again: the first end stays where it comes before.
+        @operator rotate k m overlap=300s       => done
+        advance 60s
+        key k live
+        advance 1s
+        key k ended
+        @operator rotate m n                    => done
+        key m ended revoked
+        key n live
+        @operator rotate m o                    => key_not_found
+        @operator revoke n                      => done
+        @operator rotate n q                    => key_not_found
+        key l live
+        # Another book has other keys.
+        rotate l p                              => key_not_found
+        ",
+    );
+}
+
+#[test]
 fn customer_numbers() {
     check(
         "

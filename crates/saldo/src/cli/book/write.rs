@@ -83,7 +83,10 @@ pub(in crate::cli) fn write_action(
 ) -> Result<Option<Act>, Problem> {
     let of = |party: Subject, id: u128| Of { opener, party, id };
     Ok(Some(match &record.action {
-        Action::Initialise { .. } | Action::CreateApiKey(_) | Action::RevokeApiKey { .. } => return Ok(None),
+        Action::Initialise { .. }
+        | Action::CreateApiKey(_)
+        | Action::RevokeApiKey { .. }
+        | Action::RotateApiKey(_) => return Ok(None),
         Action::RegisterAsset { name, exponent, kind } => asset(name.as_str(), *exponent, *kind, false),
         Action::CreateClient(new) => {
             let of = of(new.id.into(), new.id.0);

@@ -308,6 +308,9 @@ async fn every_route_answers() {
         )
         .await
         .str("/id");
+    api.ask("POST", &format!("/keys/{key}/rotate"), &[], "")
+        .await
+        .status(201);
     api.ask("DELETE", &format!("/keys/{key}"), &[], "")
         .await
         .status(204);

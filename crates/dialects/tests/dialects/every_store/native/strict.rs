@@ -20,6 +20,7 @@ POST /holds/$hold/release | {"postings":[$part]} | postings[0].index postings[0]
 POST /clients | {"legalName":"S","parentId":"$root","timeZone":"UTC",$notes} | legalName
 PATCH /clients/$root | {"legalName":"S","timeZone":"UTC",$notes} |
 POST /clients/$root/keys | {"label":"l","scopes":["read"],"expiresAt":"$later"} | label scopes
+POST /keys/$key/rotate | {"overlapSeconds":1,"expiresAt":"$later"} |
 POST /customers | {"legalName":"S","clientId":"$root","number":9,$notes} | legalName
 PATCH /customers/$customer | {"legalName":"S",$notes} |
 PUT /customers/$customer/dunning | {"label":"l","inDebtCollection":true} | inDebtCollection
@@ -40,6 +41,8 @@ struct Case {
 async fn cases(api: &Api) -> Vec<Case> {
     let main = api.funded().await;
     let customer = api.post("/customers", json!({"legalName": "C"})).await.str("/id");
+    let keys = format!("/clients/{}/keys", api.world.root);
+    let key = api.post(&keys, json!({"label": "", "scopes": ["read"]})).await;
     let mut held = transfer(main, api.world.external, "10");
     let posted = api.post("/transactions", held.clone()).await.str("/id");
     held["hold"] = json!({});
@@ -55,6 +58,7 @@ async fn cases(api: &Api) -> Vec<Case> {
         ("$notes", r#""externalId":"e","metadata":{"k":1}"#.to_owned()),
         ("$time", "2026-11-20T10:39:00Z".to_owned()),
         ("$later", "2027-11-20T10:39:00Z".to_owned()),
+        ("$key", key.str("/id")),
         ("$customer", customer),
         ("$hold", hold),
         ("$id", id(1)),

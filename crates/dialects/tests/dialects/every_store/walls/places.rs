@@ -61,6 +61,12 @@ pub(super) const PLACES: &[Place] = &[
     place("native GET /keys", "limit cursor", "", ALONE),
     place("native DELETE /keys/{id}", "", "", ALONE),
     place(
+        "native POST /keys/{id}/rotate",
+        "",
+        "overlapSeconds expiresAt",
+        &["", r#"{"overlapSeconds":0}"#],
+    ),
+    place(
         "native POST /customers",
         "",
         "clientId legalName number externalId metadata",
