@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The most that a setting in seconds may be: a day.
+pub(crate) const SECONDS_MAX: u32 = 86_400;
+
 /// Settings of the service; every one has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -64,9 +67,9 @@ impl Config {
             ("head_seconds", self.head_seconds),
             ("answer_seconds", self.answer_seconds),
         ];
-        let wrong = |(_, value): &(&str, u32)| !(1..=86_400).contains(value);
+        let wrong = |(_, value): &(&str, u32)| !(1..=SECONDS_MAX).contains(value);
         if let Some((name, _)) = seconds.into_iter().find(wrong) {
-            return Err(format!("{name} must be from 1 to 86400"));
+            return Err(format!("{name} must be from 1 to {SECONDS_MAX}"));
         }
         let sizes = [
             ("body_bytes", self.body_bytes),

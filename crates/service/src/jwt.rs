@@ -1,11 +1,12 @@
 //! Signed tokens: what a key and its secret are exchanged for, so that the secret travels once an hour.
 //!
-//! HS256 with the store's signing key. A token names the key; that the key still works is looked up each time, so that
-//! revoking it ends its tokens at once. Verified tokens are remembered until they expire, by their hash.
+//! HS256 with the store's newest signing key, which the token's `kid` names. A token names an API key, too; that this still works
+//! is looked up each time, so that revoking it ends its tokens at once. Verified tokens are remembered until they expire, by
+//! their hash, and count while their signing key is known.
 
 use std::collections::HashMap;
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use ledger::{ApiKeyId, BookNo, Micros};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::Service;
 use crate::auth::{Caller, KeyName};
 use crate::problem::Problem;
+use crate::signing::{self, Ring, RingKey};
 
 /// At most so many verified tokens are remembered.
 const REMEMBERED: usize = 16_384;
@@ -48,8 +50,6 @@ const ISSUER: &str = "saldo";
 
 /// Signs and verifies.
 pub(crate) struct Jwts {
-    signing: EncodingKey,
-    verifying: DecodingKey,
     validation: Validation,
     verified: RwLock<HashMap<[u8; 32], Verified>>,
 }
@@ -60,59 +60,64 @@ struct Verified {
     expires_at: Micros,
 }
 
-impl Jwts {
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
+impl Default for Jwts {
+    fn default() -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         // The service's own clock decides, not the library's; see `verify`.
         validation.validate_exp = false;
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
         Self {
-            signing: EncodingKey::from_secret(key),
-            verifying: DecodingKey::from_secret(key),
             validation,
             verified: RwLock::default(),
         }
     }
+}
 
-    /// `end` is when the key itself ends: no token says that it works for longer.
-    fn sign(
-        &self,
-        name: KeyName,
-        lifetime: u32,
-        end: Option<Micros>,
-        now: Micros,
-    ) -> Result<IssuedToken, Problem> {
-        let issued = now.0.div_euclid(SECOND);
-        // Rounded up: the key works until then, and is looked up each time.
-        let end = end.map_or(i64::MAX, |end| (end.0 - 1).div_euclid(SECOND) + 1);
-        let left = u32::try_from(end.saturating_sub(issued)).unwrap_or(u32::MAX);
-        let lifetime = lifetime.min(left);
-        let expires = issued + i64::from(lifetime);
-        let claims = Claims {
-            iss: ISSUER.to_owned(),
-            sub: format!("{:032x}", name.id.0),
-            book: name.book.0,
-            iat: issued,
-            exp: expires,
-        };
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
-            .map_err(|error| Problem::internal(format!("a token can't be signed: {error}")))?;
-        Ok(IssuedToken {
-            token,
-            expires_in: lifetime,
-            expires_at: Micros(expires * SECOND),
-        })
-    }
+/// `end` is when the API key itself ends: no token says that it works for longer.
+fn sign(
+    by: &RingKey,
+    name: KeyName,
+    lifetime: u32,
+    end: Option<Micros>,
+    now: Micros,
+) -> Result<IssuedToken, Problem> {
+    let issued = now.0.div_euclid(SECOND);
+    // Rounded up: the key works until then, and is looked up each time.
+    let end = end.map_or(i64::MAX, |end| (end.0 - 1).div_euclid(SECOND) + 1);
+    let left = u32::try_from(end.saturating_sub(issued)).unwrap_or(u32::MAX);
+    let lifetime = lifetime.min(left);
+    let expires = issued + i64::from(lifetime);
+    let claims = Claims {
+        iss: ISSUER.to_owned(),
+        sub: format!("{:032x}", name.id.0),
+        book: name.book.0,
+        iat: issued,
+        exp: expires,
+    };
+    let header = Header {
+        kid: Some(signing::spell(by.id)),
+        ..Header::new(Algorithm::HS256)
+    };
+    let token = jsonwebtoken::encode(&header, &claims, &by.signing)
+        .map_err(|error| Problem::internal(format!("a token can't be signed: {error}")))?;
+    Ok(IssuedToken {
+        token,
+        expires_in: lifetime,
+        expires_at: Micros(expires * SECOND),
+    })
+}
 
-    /// The key that an unexpired token names.
-    fn verify(&self, token: &str, now: Micros) -> Option<KeyName> {
+impl Jwts {
+    /// The API key that an unexpired token names.
+    fn verify(&self, token: &str, by: u64, ring: &Ring, now: Micros) -> Option<KeyName> {
+        let key = ring.get(by, now)?;
         let hash = *blake3::hash(token.as_bytes()).as_bytes();
         let known = self.verified.read().get(&hash).copied();
         let verified = match known {
             Some(verified) => verified,
             None => {
-                let verified = self.verify_signature(token)?;
+                let verified = self.verify_signature(token, key)?;
                 if now < verified.expires_at {
                     self.remember(hash, verified, now);
                 }
@@ -122,8 +127,8 @@ impl Jwts {
         (now < verified.expires_at).then_some(verified.name)
     }
 
-    fn verify_signature(&self, token: &str) -> Option<Verified> {
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation)
+    fn verify_signature(&self, token: &str, key: &RingKey) -> Option<Verified> {
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.verifying, &self.validation)
             .ok()?
             .claims;
         let id = u128::from_str_radix(&claims.sub, 16).ok()?;
@@ -148,6 +153,12 @@ impl Jwts {
     }
 }
 
+/// The key that a token says it was signed with.
+fn signed_by(token: &str) -> Option<u64> {
+    let header = jsonwebtoken::decode_header(token).ok()?;
+    signing::parse(&header.kid?)
+}
+
 impl Service {
     /// Exchanges a key and its secret for a signed token.
     ///
@@ -161,7 +172,8 @@ impl Service {
             id: key.id,
         };
         let lifetime = self.config.token_lifetime_seconds;
-        self.jwts.sign(name, lifetime, key.expires_at, self.clock.now())
+        let ring = self.signing_keys().await?;
+        sign(ring.newest(), name, lifetime, key.expires_at, self.clock.now())
     }
 
     /// The holder of the key that a signed token names.
@@ -169,10 +181,9 @@ impl Service {
     /// # Errors
     /// [`Problem::Unauthorized`], whatever is wrong with it; or the store failed.
     pub async fn authenticate_jwt(&self, token: &str) -> Result<Caller, Problem> {
-        let name = self
-            .jwts
-            .verify(token, self.clock.now())
-            .ok_or(Problem::Unauthorized)?;
-        self.caller_of(name).await
+        let by = signed_by(token).ok_or(Problem::Unauthorized)?;
+        let ring = self.signing_keys_with(by).await?;
+        let name = self.jwts.verify(token, by, &ring, self.clock.now());
+        self.caller_of(name.ok_or(Problem::Unauthorized)?).await
     }
 }

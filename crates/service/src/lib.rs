@@ -29,6 +29,7 @@ mod rates;
 mod request;
 mod seal;
 mod setup;
+mod signing;
 mod texts;
 mod transactions;
 mod valuation;
@@ -54,6 +55,7 @@ pub use keys::{CreateKey, KeyMade, KeyRotated, KeyView, OVERLAP, OVERLAP_MAX, Ro
 pub use limit::{Limiter, Standing};
 pub use metrics::Metrics;
 pub use problem::{Problem, Refusal};
+pub use signing::SigningKeyView;
 pub use texts::{ERASED, TransactionTexts};
 pub use transactions::{
     AfterBalance, BatchDone, FindTransactions, ItemDone, PostTransaction, ReverseTransaction,
@@ -75,6 +77,7 @@ pub struct Service {
     /// What happened that nobody was told of.
     pub metrics: Metrics,
     jwts: jwt::Jwts,
+    signing: signing::Signing,
     vault: vault::Vault,
     requests: request::RequestIds,
 }
@@ -83,14 +86,14 @@ impl Service {
     /// A service on `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, config: Config, clock: Clock) -> Self {
-        let jwts = jwt::Jwts::new(&store.signing_key());
         Self {
             store,
             config,
             clock,
             limiter: Limiter::default(),
             metrics: Metrics::default(),
-            jwts,
+            jwts: jwt::Jwts::default(),
+            signing: signing::Signing::default(),
             vault: vault::Vault::default(),
             requests: request::RequestIds::new(),
         }

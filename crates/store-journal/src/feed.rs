@@ -13,7 +13,7 @@ use crate::log::recover::refuse_damage;
 use crate::log::scan::{Scan, Shared, Stop};
 use crate::log::segment::Segments;
 use crate::log::{Disk, DiskError, DiskLock, LOCK_FILE, Log, LogError, LogPosition, StoreId};
-use crate::open::{OpenError, read_signing_key};
+use crate::open::OpenError;
 use crate::payload::split;
 
 /// About so many records are given out at once.
@@ -25,7 +25,6 @@ const BYTES: u64 = 4 << 20;
 pub struct Feed {
     disk: Arc<dyn Disk>,
     store: StoreId,
-    signing_key: [u8; 32],
     reading: Reading,
     /// The last frame that was given out.
     position: LogPosition,
@@ -44,22 +43,14 @@ impl Feed {
             LogError::NotFound => OpenError::NotFound(place.into()),
             other => OpenError::Log(other),
         })?;
-        let signing_key = read_signing_key(&*disk)?;
         Ok(Self {
             disk,
             store,
-            signing_key,
             reading: Reading::new(),
             position,
             end: 0,
             lock: None,
         })
-    }
-
-    /// The secret that signs tokens.
-    #[must_use]
-    pub fn signing_key(&self) -> [u8; 32] {
-        self.signing_key
     }
 
     /// What was given out so far.

@@ -58,7 +58,8 @@
 //! zero are an incomplete last write, if no valid frame of a higher sequence follows at any byte; they are moved to
 //! `torn-<sequence>.bin` and zeroed. Everything else is damage, and the store does not open.
 //!
-//! Runs (`00000001.keys`) are described in [`log::run`], the keys of texts (`texts.vault`) in `vault.rs`.
+//! Runs (`00000001.keys`) are described in [`log::run`], the keys of texts (`texts.vault`) in `vault.rs`, those that sign tokens
+//! (`signing.key`) in [`store::SigningKeys`].
 
 pub mod backup;
 mod committer;
@@ -73,6 +74,7 @@ mod marks;
 mod open;
 mod payload;
 mod reads;
+mod signing;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod snapshot;
@@ -85,8 +87,9 @@ mod writer;
 
 pub use feed::Feed;
 pub use log::RealDisk;
-pub use marks::{mark, set_mark, set_signing_key};
+pub use marks::{mark, set_mark};
 pub use open::{OpenError, Options, create, folder};
+pub use signing::signing_keys;
 pub use store_impl::JournalStore;
 pub use vault::{text_keys, vault_copy};
 pub use verify::{Progress, Report, VerifyError, verify};

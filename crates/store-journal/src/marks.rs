@@ -1,10 +1,9 @@
-//! Marks on a store, and what a copy sets once.
+//! Marks on a store.
 
 use store::Mark;
 
 use crate::log::disk::{read_whole, write_whole};
 use crate::log::{Disk, DiskError};
-use crate::open::SIGNING_KEY;
 
 /// The file that a mark is in.
 const MARK: &str = "mark";
@@ -34,12 +33,4 @@ pub fn set_mark(disk: &dyn Disk, mark: Option<&Mark>) -> Result<(), DiskError> {
             Err(error) => Err(error),
         },
     }
-}
-
-/// Gives the store on a disk another's key, so that tokens which that one signed stay valid.
-///
-/// # Errors
-/// What the disk says.
-pub fn set_signing_key(disk: &dyn Disk, key: [u8; 32]) -> Result<(), DiskError> {
-    write_whole(disk, SIGNING_KEY, &key)
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ledger::Micros;
+use store::SigningKeys;
 
 use crate::find::read_payload;
 use crate::index::{Hasher, Pairs};
-use crate::log::disk::{read_whole, write_whole};
 use crate::log::run::{load_run, write_run};
 use crate::log::{
     Disk, DiskError, FrameView, KeyTable, Locator, Log, LogError, LogOptions, LogPosition, RealDisk,
@@ -18,10 +18,7 @@ use crate::marks::mark;
 use crate::payload::split;
 use crate::snapshot::{self, Restored};
 use crate::tables::{Published, Tables};
-use crate::vault;
-
-/// The file with the secret that signs tokens.
-pub(crate) const SIGNING_KEY: &str = "signing.key";
+use crate::{signing, vault};
 
 /// How a store behaves.
 #[derive(Clone)]
@@ -77,6 +74,9 @@ pub enum OpenError {
     /// The keys of texts can't be read.
     #[error("{0}")]
     Vault(String),
+    /// The keys that sign tokens can't be read.
+    #[error("{0}")]
+    SigningKeys(String),
     /// No random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(String),
@@ -90,7 +90,8 @@ pub(crate) struct Opened {
     pub(crate) hasher: Hasher,
     /// The pairs of the segment that is being filled, and its number.
     pub(crate) unsealed: (u32, Pairs),
-    pub(crate) signing_key: [u8; 32],
+    /// None where the file is not there.
+    pub(crate) signing_keys: Option<SigningKeys>,
     pub(crate) vault: vault::Found,
     pub(crate) recovery: Recovery,
 }
@@ -101,20 +102,16 @@ pub(crate) struct Opened {
 /// [`OpenError::Exists`], or what the disk says.
 pub fn create(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Result<(), OpenError> {
     let mut store: StoreId = [0; 16];
-    let mut key = [0; 32];
-    for secret in [&mut store[..], &mut key[..]] {
-        getrandom::fill(secret).map_err(|error| OpenError::Random(error.to_string()))?;
-    }
-    create_as(disk, options, place, store, key)
+    getrandom::fill(&mut store).map_err(|error| OpenError::Random(error.to_string()))?;
+    create_as(disk, options, place, store)
 }
 
-/// Makes a store of this id and with this secret.
+/// Makes a store of this id.
 pub(crate) fn create_as(
     disk: &Arc<dyn Disk>,
     options: &Options,
     place: &str,
     store: StoreId,
-    key: [u8; 32],
 ) -> Result<(), OpenError> {
     match Log::identify(&**disk) {
         Err(LogError::NotFound) => {}
@@ -123,9 +120,7 @@ pub(crate) fn create_as(
     }
     // The secrets come first, and the log last: what was interrupted in between is no store yet, and is made again.
     vault::create(&**disk, &store)?;
-    if !disk.list()?.iter().any(|name| name == SIGNING_KEY) {
-        write_whole(&**disk, SIGNING_KEY, &key)?;
-    }
+    signing::create(&**disk, (options.clock)())?;
     let log = Log::create(Arc::clone(disk), options.log, store).map_err(|error| match error {
         LogError::Exists => OpenError::Exists(place.into()),
         other => OpenError::Log(other),
@@ -135,7 +130,7 @@ pub(crate) fn create_as(
     Ok(())
 }
 
-/// A disk in a folder that only its owner may enter: it holds the secret that signs tokens.
+/// A disk in a folder that only its owner may enter: it holds the keys that sign tokens.
 ///
 /// # Errors
 /// What the system says.
@@ -204,7 +199,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Resu
     let slices: Vec<_> = runs.iter().map(Vec::as_slice).collect();
     keys.load_runs(&slices);
     keys.load(&unsealed.clone().into_vec());
-    let signing_key = read_signing_key(&**disk)?;
+    let signing_keys = signing::read(&**disk)?;
     let vault = vault::open(&**disk, &store)?;
     // Now that it is locked, it stays so.
     if let Some(mark) = mark(&**disk)?.filter(|_| !options.despite_mark) {
@@ -216,18 +211,9 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Resu
         keys,
         hasher,
         unsealed: (last.number, unsealed),
-        signing_key,
+        signing_keys,
         vault,
         recovery,
-    })
-}
-
-/// The secret that signs tokens.
-pub(crate) fn read_signing_key(disk: &dyn Disk) -> Result<[u8; 32], DiskError> {
-    let key = read_whole(disk, SIGNING_KEY)?;
-    <[u8; 32]>::try_from(key.as_slice()).map_err(|_| {
-        let cause = std::io::Error::other("it must have 32 bytes; restore it from a backup");
-        DiskError::from_io("reading", SIGNING_KEY, cause)
     })
 }
 

@@ -16,6 +16,7 @@ use crate::index::Hasher;
 use crate::log::{Disk, KeyTable, Log, Planner, Recovery, Span};
 use crate::open::{OpenError, Opened, Options, open};
 use crate::reads::View;
+use crate::signing::Signing;
 use crate::snapshot::{self, Due};
 use crate::tables::Published;
 use crate::task::{EndedBadly, Spawn, Task, Threads, block_on};
@@ -28,7 +29,7 @@ const REACH: Duration = Duration::from_secs(1);
 /// A store in a folder: the journal on the disk, the rows in memory.
 pub struct JournalStore {
     pub(crate) view: View,
-    pub(crate) signing_key: [u8; 32],
+    pub(crate) signing: Arc<Signing>,
     pub(crate) vault: Arc<Vault>,
     watchers: Arc<Watchers>,
     submitter: Mutex<Option<Submitter>>,
@@ -66,7 +67,7 @@ impl JournalStore {
     /// There is none, another process has it, it is damaged, or the disk fails.
     pub fn open(disk: Arc<dyn Disk>, options: Options, place: &str) -> Result<Self, OpenError> {
         let opened = open(&disk, &options, place)?;
-        let (signing_key, recovery) = (opened.signing_key, opened.recovery.clone());
+        let recovery = opened.recovery.clone();
         let spawn: Arc<dyn Spawn> = Arc::new(Threads);
         let watchers = Arc::new(Watchers::new());
         let started = start(disk, options, opened, Arc::clone(&watchers), spawn)?;
@@ -74,11 +75,12 @@ impl JournalStore {
             view,
             submitter,
             vault,
+            signing,
             running,
         } = started;
         Ok(Self {
             view,
-            signing_key,
+            signing,
             vault,
             watchers,
             submitter: Mutex::new(Some(submitter)),
@@ -100,6 +102,7 @@ impl JournalStore {
     /// Takes nothing any more, finishes what waits, writes a snapshot and a closing frame.
     pub(crate) async fn close_now(&self) -> Result<(), StoreError> {
         self.submitter.lock().take();
+        self.signing.close();
         let mut place = self.running.lock().await;
         let Some(running) = place.take() else {
             return Ok(());
@@ -145,6 +148,7 @@ pub(crate) struct Started {
     /// Where commands go.
     pub(crate) submitter: Submitter,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) signing: Arc<Signing>,
     /// What stops it.
     pub(crate) running: Running,
 }
@@ -159,8 +163,11 @@ pub(crate) fn start(
 ) -> Result<Started, OpenError> {
     let (submitter, inbox) = queue(options.queue);
     let (store, found) = (opened.log.store_id(), std::mem::take(&mut opened.vault));
+    let signing_keys = opened.signing_keys.take();
     let shared = Shared::new(disk, &options, opened, spawn);
     let (disk, on_fatal) = (Arc::clone(&shared.disk), Arc::clone(&shared.on_fatal));
+    let now = (options.clock)();
+    let signing = Signing::open(Arc::clone(&disk), signing_keys, now, Arc::clone(&on_fatal))?;
     let vault = Arc::new(Vault::start(disk, store, found, on_fatal, &*shared.spawn)?);
     let tasks = shared.start(inbox, watchers, &options)?;
     let Shared {
@@ -196,6 +203,7 @@ pub(crate) fn start(
         view,
         submitter,
         vault,
+        signing,
         running,
     })
 }
@@ -354,6 +362,7 @@ impl Drop for JournalStore {
     /// Without a clean stop: what was taken is finished, and the next opening replays.
     fn drop(&mut self) {
         self.submitter.get_mut().take();
+        self.signing.close();
         if let Some(running) = self.running.get_mut().take() {
             let _ = block_on(running.tasks.end());
         }

@@ -13,7 +13,6 @@
 //! takes the place of the old one. All keys are in memory, so that reading a name never waits.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
@@ -22,7 +21,7 @@ use parking_lot::{Mutex, RwLock};
 use store::{StoreError, TextKey};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::log::disk::{Beside, read_whole, write_whole};
+use crate::log::disk::{read_whole, replace_whole, write_whole};
 use crate::log::{Disk, DiskError, Log, OpenMode, StoreId};
 use crate::open::OpenError;
 use crate::store_impl::{Alarm, OnFatal};
@@ -408,18 +407,7 @@ impl Writer {
     /// Writes all keys to a new file, in place of the old one.
     fn rewrite(&mut self) -> Result<(), DiskError> {
         let bytes = whole(&self.store, &self.keys.read());
-        let mut file = Beside::create(&*self.disk, NAME)?;
-        file.write(&bytes)?;
-        file.sync()?;
-        file.commit().map_err(|error| match error {
-            // Either of the two may be there now: that is no lack of space that passes.
-            DiskError::NoSpace { name } => DiskError::Io {
-                doing: "replace",
-                name,
-                source: ErrorKind::StorageFull.into(),
-            },
-            other => other,
-        })?;
+        replace_whole(&*self.disk, NAME, &bytes)?;
         self.end = bytes.len() as u64;
         Ok(())
     }

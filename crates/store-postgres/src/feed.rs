@@ -9,7 +9,7 @@ use store::audit::{Fed, Reading};
 use tokio_postgres::Client;
 
 use crate::error::{OpenError, describe};
-use crate::migrate::{check, connect, in_time, signing_key};
+use crate::migrate::{check, connect};
 use crate::options::{Options, Url};
 use crate::pages::Pages;
 use crate::rows::{get_number, get_position};
@@ -22,7 +22,6 @@ const BYTES: usize = 64 << 20;
 /// A reader of all records.
 pub struct Feed {
     client: Client,
-    signing_key: [u8; 32],
     reading: Reading,
     books: BTreeMap<BookNo, Stream>,
     /// The books with something left, by the operator's position at which their next record was decided.
@@ -52,20 +51,12 @@ impl Feed {
             return Err(OpenError::Database(why.into()));
         }
         let client = connect(url, options).await?.1.client;
-        let signing_key = in_time(options.deadline, signing_key(&client)).await?;
         Ok(Self {
             client,
-            signing_key,
             reading: Reading::new(),
             books: BTreeMap::new(),
             next: BinaryHeap::new(),
         })
-    }
-
-    /// The secret that signs tokens.
-    #[must_use]
-    pub fn signing_key(&self) -> [u8; 32] {
-        self.signing_key
     }
 
     /// What was given out so far.

@@ -1,4 +1,4 @@
-//! Marks on a store, and what a copy sets once.
+//! Marks on a store.
 
 use store::Mark;
 use tokio_postgres::Client;
@@ -42,17 +42,5 @@ pub async fn set_mark(url: &Url, options: &Options, mark: Option<&Mark>) -> Resu
         .query_typed("update saldo.heads set mark = $1", &[(&text, Type::TEXT)])
         .await?;
     client.batch_execute("commit").await?;
-    Ok(())
-}
-
-/// Gives the store in a database another's key, so that tokens which that one signed stay valid.
-///
-/// # Errors
-/// When the database can't be used.
-pub async fn set_signing_key(url: &Url, options: &Options, key: [u8; 32]) -> Result<(), OpenError> {
-    let client = connect(url, options).await?.1.client;
-    let sql = "insert into saldo.secrets values ('signing key', $1) \
-               on conflict (name) do update set value = excluded.value";
-    client.query_typed(sql, &[(&key.to_vec(), Type::BYTEA)]).await?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use crate::connect::{Connector, Line};
-use crate::error::{Failure, OpenError, describe};
+use crate::error::{OpenError, describe};
 use crate::options::{Options, Url};
 
 /// What is done to the tables, in order: each step's name and statements.
@@ -186,29 +186,6 @@ async fn try_migrate(client: &Client, steps: Steps) -> Result<(), tokio_postgres
         client.batch_execute(&noted).await?;
     }
     client.batch_execute("commit").await
-}
-
-/// The secret that signs tokens; made when there is none.
-pub(crate) async fn signing_key(client: &Client) -> Result<[u8; 32], OpenError> {
-    let read = "select value from saldo.secrets where name = 'signing key'";
-    let mut fresh = vec![0; 32];
-    getrandom::fill(&mut fresh).map_err(|error| OpenError::Random(error.to_string()))?;
-    let make = "insert into saldo.secrets values ('signing key', $1) on conflict do nothing";
-    if client.query_typed(read, &[]).await?.is_empty() {
-        client
-            .query_typed(make, &[(&fresh, tokio_postgres::types::Type::BYTEA)])
-            .await?;
-    }
-    let rows = client.query_typed(read, &[]).await?;
-    let key = rows
-        .first()
-        .and_then(|row| row.get::<_, Vec<u8>>(0).try_into().ok());
-    key.ok_or_else(|| {
-        Failure::from(store::StoreError::Corrupt(
-            "the signing key has not 32 bytes".into(),
-        ))
-        .into()
-    })
 }
 
 #[cfg(test)]

@@ -13,10 +13,11 @@ use crate::kept::Shelf;
 use crate::keys::Keys;
 use crate::lanes::Lanes;
 use crate::marks;
-use crate::migrate::{STEPS, bring_up_to_date, connect, in_time, signing_key};
+use crate::migrate::{STEPS, bring_up_to_date, connect, in_time};
 use crate::options::{Options, Url};
 use crate::pool::Pool;
 use crate::session::{Purpose, Transaction};
+use crate::signing;
 
 /// How long a reader waits for a position.
 const REACH: Duration = Duration::from_secs(1);
@@ -28,7 +29,6 @@ pub struct PostgresStore {
     pub(crate) desk: Arc<Desk>,
     pub(crate) keys: Arc<Keys>,
     lanes: Arc<Lanes>,
-    signing_key: [u8; 32],
     pub(crate) deadline: Duration,
 }
 
@@ -39,7 +39,7 @@ pub struct PostgresStore {
 pub async fn create(url: &Url, options: &Options) -> Result<(), OpenError> {
     let (_, line) = connect(url, options).await?;
     bring_up_to_date(&line.client, STEPS, true, options).await?;
-    let made = in_time(options.deadline, signing_key(&line.client)).await;
+    let made = in_time(options.deadline, signing::ensure(&line.client, (options.clock)())).await;
     made.map(|_| ())
 }
 
@@ -55,7 +55,7 @@ impl PostgresStore {
         if let Some(mark) = mark.filter(|_| !options.despite_mark) {
             return Err(OpenError::Marked(mark));
         }
-        let signing_key = in_time(options.deadline, signing_key(&line.client)).await?;
+        in_time(options.deadline, signing::ensure(&line.client, (options.clock)())).await?;
         let pool = Pool::new(connector, line, url.prepare, &options);
         let desk = Arc::new(Desk {
             pool,
@@ -69,13 +69,8 @@ impl PostgresStore {
             desk,
             keys,
             lanes,
-            signing_key,
             deadline: options.deadline,
         })
-    }
-
-    pub(crate) fn secret(&self) -> [u8; 32] {
-        self.signing_key
     }
 
     /// Takes commands: those of one book that stand together share a batch.

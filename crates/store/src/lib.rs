@@ -12,6 +12,7 @@ pub mod meter;
 #[cfg(feature = "suite")]
 pub mod model;
 mod read;
+mod signing;
 #[cfg(feature = "suite")]
 pub mod suite;
 mod vault;
@@ -32,6 +33,7 @@ pub use read::{
     CustomerAccounts, CustomerRef, CustomerValuation, Direction, EntryKind, EntryView, HoldFilter, Holding,
     Listed, Page, Purposes, Stamped, TransactionFilter, TransactionView, Viewer, visible,
 };
+pub use signing::{SIGNING_KEYS_MAX, SigningKey, SigningKeys};
 pub use vault::TextKey;
 
 /// What a store answers, when it is ready. Balance reads of an embedded store are ready at once.
@@ -71,8 +73,11 @@ pub trait Store: Send + Sync + 'static {
     /// The book of a root client.
     fn book_of(&self, root: ClientId) -> Answer<'_, Option<BookNo>>;
 
-    /// The secret that signs tokens: made with the store, kept beside its books and never in them.
-    fn signing_key(&self) -> [u8; 32];
+    /// The keys that sign tokens, as they are now: made with the store, kept beside its books and never in them.
+    fn signing_keys(&self) -> Answer<'_, SigningKeys>;
+
+    /// Puts other keys in their place, if they are still `old`: whether they were. When this is answered, they are durable.
+    fn replace_signing_keys(&self, old: SigningKeys, new: SigningKeys) -> Answer<'_, bool>;
 
     /// An API key and whom it acts for; revoked and expired ones too.
     fn api_key(&self, book: BookNo, id: ApiKeyId) -> Answer<'_, Option<ApiKeyHolder>>;

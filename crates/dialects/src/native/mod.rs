@@ -17,6 +17,7 @@ mod openapi;
 mod problems;
 mod query;
 mod reply;
+mod signing;
 mod transactions;
 
 use ledger::Scopes;
@@ -95,6 +96,13 @@ fn about_parties() -> Vec<Route> {
             "/keys/{id}/rotate",
             handle::<clients::Rotate>,
             register::rotate_key,
+        ),
+        route(
+            Method::Post,
+            "/signing-key/rotate",
+            Scopes::OPERATOR,
+            handle::<signing::Rotate>,
+            register::rotate_signing_key,
         ),
         admin(
             Method::Post,

@@ -177,7 +177,7 @@ impl Restoring<'_> {
         let from = self.from.display().to_string();
         match destination.mark().await? {
             Some(Mark::Unfinished(other)) if other == from => {}
-            None if destination.is_empty() => destination.begin(&from, None).await?,
+            None if destination.is_empty() => destination.begin(&from).await?,
             _ => {
                 return Err(Failure::new(format!(
                     "there is a store in {} already; name a place without one",

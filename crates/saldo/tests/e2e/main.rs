@@ -21,5 +21,6 @@ mod moments;
 mod postgres;
 mod schemathesis;
 mod servers;
+mod signing;
 mod simulate;
 mod verify;

@@ -7,7 +7,7 @@ use super::{BackupError, Manifest, PIECE};
 use crate::frozen::{Bytes, Frozen, Padded};
 use crate::log::segment::{Segment, file_name};
 use crate::log::{Disk, DiskError, DiskFile, OpenMode};
-use crate::open::{OpenError, SIGNING_KEY};
+use crate::open::OpenError;
 use crate::vault;
 use crate::verify::Progress;
 
@@ -102,8 +102,6 @@ impl Backup {
         }
         let vault = vault.unwrap_or_else(|| vault::header(&self.manifest.store));
         files.insert(vault::NAME.to_owned(), Arc::new(Bytes(vault)));
-        // Nothing is signed with it.
-        files.insert(SIGNING_KEY.to_owned(), Arc::new(Bytes(vec![0; 32])));
         let frozen = Frozen::of(files, self.manifest.store, self.manifest.end);
         vault::text_keys_of(&frozen, &self.manifest.store)
             .map_err(|error: OpenError| BackupError::Store(error))?;

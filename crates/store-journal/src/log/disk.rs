@@ -210,6 +210,23 @@ pub fn write_whole(disk: &dyn Disk, name: &str, bytes: &[u8]) -> Result<(), Disk
     Ok(())
 }
 
+/// Writes a whole file in place of the one that is there. Without space nothing has changed; after any other error either of
+/// the two may be there.
+pub fn replace_whole(disk: &dyn Disk, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+    let mut file = Beside::create(disk, name)?;
+    file.write(bytes)?;
+    file.sync()?;
+    file.commit().map(|_| ()).map_err(|error| match error {
+        // Once it is renamed that is no lack of space that passes.
+        DiskError::NoSpace { name } => DiskError::Io {
+            doing: "replace",
+            name,
+            source: io::ErrorKind::StorageFull.into(),
+        },
+        other => other,
+    })
+}
+
 /// Reads a whole file.
 pub fn read_whole(disk: &dyn Disk, name: &str) -> Result<Vec<u8>, DiskError> {
     let file = disk.open(name, OpenMode::Existing)?;

@@ -15,7 +15,7 @@ use store::gather::Asked;
 use store::{
     AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, AssetBalance, ClientAccounts,
     CustomerAccounts, CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Page, Purposes,
-    Stamped, Store, StoreError, TextKey, TransactionFilter, TransactionView, Viewer, visible,
+    SigningKeys, Stamped, Store, StoreError, TextKey, TransactionFilter, TransactionView, Viewer, visible,
 };
 
 use crate::history::History;
@@ -210,8 +210,16 @@ impl Store for JournalStore {
         ready(Ok(books.find(|book| book.root == Some(root)).map(|book| book.no)))
     }
 
-    fn signing_key(&self) -> [u8; 32] {
-        self.signing_key
+    fn signing_keys(&self) -> Answer<'_, SigningKeys> {
+        ready(Ok(SigningKeys::clone(&self.signing.keys())))
+    }
+
+    fn replace_signing_keys(&self, old: SigningKeys, new: SigningKeys) -> Answer<'_, bool> {
+        let signing = Arc::clone(&self.signing);
+        Box::pin(async move {
+            let replaced = tokio::task::spawn_blocking(move || signing.replace(&old, new));
+            replaced.await.unwrap_or(Err(StoreError::UnknownFate))
+        })
     }
 
     fn api_key(&self, book: BookNo, id: ApiKeyId) -> Answer<'_, Option<ApiKeyHolder>> {

@@ -162,7 +162,7 @@ impl Run {
             self.disk.lose_power_after(Some(self.random.below(25)));
         }
         loop {
-            match create_as(&self.disk.disk(), &self.options, HERE, store, [5; 32]) {
+            match create_as(&self.disk.disk(), &self.options, HERE, store) {
                 Ok(()) | Err(OpenError::Exists(_)) if !self.disk.is_off() => {
                     self.disk.heal();
                     return Ok(());
@@ -195,6 +195,7 @@ impl Run {
                 submitter,
                 vault,
                 running,
+                ..
             } = started.map_err(|error| Wrong::new(Kind::Refused, error.to_string()))?;
             held = Arc::clone(&vault);
             self.check_view(&view, &vault)?;

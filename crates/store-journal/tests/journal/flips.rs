@@ -60,7 +60,7 @@ async fn in_each_kind_of_file() {
     well_used(path).await;
     let good = check(path).expect("it is good");
     let mut random = Random::new(12);
-    for ending in ["log", "keys", "snap", "vault"] {
+    for ending in ["log", "keys", "snap", "vault", "key"] {
         let all = files(path, ending);
         for nth in 0..all.len() * 3 {
             let file = &all[nth % all.len()];

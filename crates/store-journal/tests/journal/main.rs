@@ -7,6 +7,7 @@ mod flips;
 mod holdings;
 mod races;
 mod reopening;
+mod signing;
 mod stage;
 mod suite;
 mod vault;

@@ -194,7 +194,7 @@ create table saldo.vault (
     key bytea not null
 ) with (autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0);
 
--- What is no part of the books: the key that signs tokens.
+-- What is no part of the books: the keys that sign tokens, all in one row.
 create table saldo.secrets (
     name text primary key,
     value bytea not null

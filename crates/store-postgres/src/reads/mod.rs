@@ -15,8 +15,8 @@ use ledger::{
 };
 use store::{
     AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, ClientAccounts, CustomerAccounts,
-    CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcomes, Page, Purposes, Stamped, Store,
-    StoreError, TextKey, TransactionFilter, TransactionView, Viewer, visible,
+    CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcomes, Page, Purposes, SigningKeys,
+    Stamped, Store, StoreError, TextKey, TransactionFilter, TransactionView, Viewer, visible,
 };
 
 use crate::error::{Failure, corrupt};
@@ -151,8 +151,12 @@ impl Store for PostgresStore {
         })
     }
 
-    fn signing_key(&self) -> [u8; 32] {
-        self.secret()
+    fn signing_keys(&self) -> Answer<'_, SigningKeys> {
+        Box::pin(self.read_signing_keys())
+    }
+
+    fn replace_signing_keys(&self, old: SigningKeys, new: SigningKeys) -> Answer<'_, bool> {
+        Box::pin(async move { self.change_signing_keys(&old, &new).await })
     }
 
     fn api_key(&self, book: BookNo, id: ApiKeyId) -> Answer<'_, Option<ApiKeyHolder>> {

@@ -63,7 +63,7 @@ fn many_servers_that_start_at_once_make_one_store() {
             let store = PostgresStore::open(&url, options())
                 .await
                 .expect("the store opens");
-            keys.push(store.signing_key());
+            keys.push(store.signing_keys().await.expect("they are read"));
             assert_eq!(store.position(BookNo::OPERATOR).await, Ok(Position(0)));
             store.close().await.expect("it closes");
         }

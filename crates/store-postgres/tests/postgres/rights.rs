@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ledger::{BookNo, Subject};
+use ledger::{BookNo, Micros, Subject};
 use store::suite::{env, stream};
-use store::{Store, StoreError, TextKey};
+use store::{SigningKey, Store, StoreError, TextKey};
 use store_postgres::{OpenError, PostgresStore, Url, check, create};
 use test_postgres::Cluster;
 
@@ -55,6 +55,11 @@ fn a_server_may_add_to_the_books_and_nothing_else() {
         assert_eq!(store.keep_text_keys(vec![(subject, key)]).await, Ok(vec![key]));
         assert_eq!(store.forget_text_key(subject).await, Ok(()));
         assert_eq!(store.text_keys(vec![subject]).await, Ok(vec![None]));
+        let keys = store.signing_keys().await.expect("they are read");
+        let new = SigningKey::new([1; 8], [2; 32], Micros(0));
+        let rotated = keys.rotated(new, None).expect("one is not too many");
+        let replaced = store.replace_signing_keys(keys, rotated.clone()).await;
+        assert_eq!((replaced, store.signing_keys().await), (Ok(true), Ok(rotated)));
         store.close().await.expect("it closes");
 
         for forbidden in [
@@ -62,7 +67,9 @@ fn a_server_may_add_to_the_books_and_nothing_else() {
             "delete from saldo.commands",
             "delete from saldo.balances",
             "truncate saldo.entries",
-            "update saldo.secrets set value = ''",
+            "update saldo.secrets set name = ''",
+            "delete from saldo.secrets",
+            "insert into saldo.secrets values ('mine', '')",
             "update saldo.vault set key = ''",
             "insert into saldo.migrations values (99, 'nothing')",
             "create table saldo.mine (id int4)",

@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use crate::{
     AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, ClientAccounts, CustomerAccounts,
     CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Outcomes, Page, Purposes,
-    Stamped, Store, StoreError, TextKey, TransactionFilter, TransactionView, Viewer,
+    SigningKey, SigningKeys, Stamped, Store, StoreError, TextKey, TransactionFilter, TransactionView, Viewer,
 };
 use book::World;
 use read::View;
@@ -40,6 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Model {
     world: Mutex<World>,
     text_keys: Mutex<BTreeMap<Subject, TextKey>>,
+    signing_keys: Mutex<SigningKeys>,
     moved: Notify,
     clock: Box<dyn Fn() -> Micros + Send + Sync>,
 }
@@ -51,6 +52,7 @@ impl Model {
         Self {
             world: Mutex::new(World::new()),
             text_keys: Mutex::new(BTreeMap::new()),
+            signing_keys: Mutex::new(SigningKeys::of(SigningKey::new([7; 8], [7; 32], Micros(0)))),
             moved: Notify::new(),
             clock: Box::new(clock),
         }
@@ -145,8 +147,17 @@ impl Store for Model {
         })
     }
 
-    fn signing_key(&self) -> [u8; 32] {
-        [7; 32]
+    fn signing_keys(&self) -> Answer<'_, SigningKeys> {
+        Box::pin(ready(Ok(self.signing_keys.lock().clone())))
+    }
+
+    fn replace_signing_keys(&self, old: SigningKeys, new: SigningKeys) -> Answer<'_, bool> {
+        let mut keys = self.signing_keys.lock();
+        let same = *keys == old;
+        if same {
+            *keys = new;
+        }
+        Box::pin(ready(Ok(same)))
     }
 
     fn api_key(&self, no: BookNo, id: ApiKeyId) -> Answer<'_, Option<ApiKeyHolder>> {

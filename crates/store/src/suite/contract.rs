@@ -8,7 +8,7 @@ use ledger::{AccountId, BookNo, ClientId, Code, Command, Position, Purpose};
 
 use super::scene::{Scene, code};
 use super::{Backend, Random, now};
-use crate::{AccountFilter, AsOf, Outcome, Page, StoreError, TransactionFilter};
+use crate::{AccountFilter, AsOf, Outcome, Page, SigningKey, SigningKeys, StoreError, TransactionFilter};
 
 /// How much the tests with many tasks do.
 const TASKS: usize = 8;
@@ -466,4 +466,53 @@ pub async fn a_closed_store_takes_nothing<B: Backend>(backend: Arc<B>) {
         matches!(outcomes[..], [Err(StoreError::Closed(_))]),
         "it is closed: {outcomes:?}"
     );
+}
+
+/// The keys that sign tokens are replaced by who knows them as they are, for all servers, and are there when the store is opened
+/// again.
+pub async fn signing_keys_are_replaced_as_a_whole<B: Backend>(backend: Arc<B>) {
+    let place = backend.place().await;
+    let store = backend.open(&place).await;
+    let first = store.signing_keys().await.expect("they are read");
+    let until = now().plus(1_000_000);
+    let with = |keys: &SigningKeys, nth: u8, until| {
+        let new = SigningKey::new([nth; 8], [nth; 32], now());
+        keys.rotated(new, until).expect("they are few")
+    };
+    let second = with(&first, 1, Some(until));
+    let replaced = store.replace_signing_keys(first.clone(), second.clone()).await;
+    assert_eq!(replaced, Ok(true));
+    // Who knew the first ones comes too late.
+    let late = store
+        .replace_signing_keys(first.clone(), with(&first, 2, None))
+        .await;
+    assert_eq!(late, Ok(false));
+    assert_eq!(store.signing_keys().await, Ok(second.clone()));
+    let tasks: Vec<_> = (3..3 + TASKS as u8)
+        .map(|nth| {
+            let (store, old) = (Arc::clone(&store), second.clone());
+            let new = with(&second, nth, Some(until));
+            tokio::spawn(async move {
+                let replaced = store.replace_signing_keys(old, new.clone()).await;
+                replaced.expect("it answers").then_some(new)
+            })
+        })
+        .collect();
+    let mut won = Vec::new();
+    for task in tasks {
+        won.extend(task.await.expect("it ends"));
+    }
+    let [third] = &won[..] else {
+        panic!("one of them replaces the same keys: {won:?}");
+    };
+    assert_eq!(store.signing_keys().await.as_ref(), Ok(third));
+    if backend.servers() > 1 {
+        let other = backend.open(&place).await;
+        assert_eq!(other.signing_keys().await.as_ref(), Ok(third));
+        other.close().await.expect("it closes");
+    }
+    store.close().await.expect("it closes");
+    drop(store);
+    let store = backend.open(&place).await;
+    assert_eq!(store.signing_keys().await.as_ref(), Ok(third));
 }

@@ -116,6 +116,7 @@ macro_rules! suite {
             money_is_neither_made_nor_lost,
             one_key_takes_effect_once,
             a_closed_store_takes_nothing,
+            signing_keys_are_replaced_as_a_whole,
             keys_of_texts_are_kept_until_they_are_forgotten,
             one_key_is_kept_for_one_subject,
             who_was_erased_is_written_about_no_more,

@@ -89,6 +89,25 @@ pub(crate) fn rotate_key(_: &Config) -> Operation {
     operation
 }
 
+pub(crate) fn rotate_signing_key(_: &Config) -> Operation {
+    let body = Some(("SigningKeyRotation", false));
+    let mut operation = write(
+        "rotateSigningKey",
+        KEYS,
+        "Rotate the key that signs tokens",
+        body,
+        (200, "SigningKey"),
+    )
+    .about(
+        "For operators, in no book. New tokens are signed with a new key, which their `kid` names; those that were signed before \
+         work until they end, or, with `revokeOld`, no more. Other servers over the same store follow within seconds. It is \
+         recorded in no book: sent again, it is done again.",
+    );
+    operation.parameters.clear();
+    operation.done.headers.clear();
+    operation
+}
+
 pub(crate) fn create_customer(_: &Config) -> Operation {
     let body = Some(("NewCustomer", true));
     write(

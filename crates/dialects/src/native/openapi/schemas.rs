@@ -45,6 +45,11 @@ fn id() -> Value {
     json!({"type": "string", "format": "uuid", "description": "A UUID, or the same id in another spelling."})
 }
 
+/// The id of a key that signs tokens.
+fn signer() -> Value {
+    text("^[0-9a-f]{16}$", "What the `kid` of its tokens says.")
+}
+
 fn flag() -> Value {
     json!({"type": "boolean"})
 }
@@ -232,6 +237,11 @@ fn parties() -> Value {
         ]),
         "Key": key_with(&[("revokedAt?", time())]),
         "MadeKey": key_with(&secrets),
+        "SigningKey": object("The key that signs tokens from now on, and those before it whose tokens may still work.", &[
+            ("id", signer()),
+            ("createdAt", time()),
+            ("earlier", array(object("", &[("id", signer()), ("createdAt", time()), ("endsAt", time())]))),
+        ]),
         "RotatedKey": key_with(&[secrets.as_slice(), &[replaces]].concat()),
     })
 }
@@ -366,6 +376,9 @@ fn asked() -> Value {
                 "description": "For how long the old key goes on, unless it ends before; 0 revokes it.",
             })),
             ("expiresAt?", about(moment(), "When the new key ends, if it shall: later than now.")),
+        ]),
+        "SigningKeyRotation": object("", &[
+            ("revokeOld?", about(flag(), "Ends all tokens that were signed before.")),
         ]),
         "NewAsset": object("", &[
             ("code", text("^[A-Z][A-Z0-9._-]{0,15}$", "Such as `POINTS`.")),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ledger::{BookNo, Command, Position, Record, Subject};
 use store::audit::Fed;
-use store::{Mark, Outcome, Store, StoreError, TextKey};
+use store::{Mark, Outcome, SigningKeys, Store, StoreError, TextKey};
 use tokio::time::{Instant, sleep};
 
 use super::source::disk;
@@ -70,28 +70,25 @@ impl Destination {
         }
     }
 
-    /// Marks it as unfinished, and gives it the key of where it comes from; without one it keeps its own.
-    pub(in crate::cli) async fn begin(
-        &self,
-        from: &str,
-        signing_key: Option<[u8; 32]>,
-    ) -> Result<(), Failure> {
+    /// Gives it the keys that sign tokens where it comes from.
+    pub(in crate::cli) async fn take_signing_keys(&self, keys: SigningKeys) -> Result<(), Failure> {
+        let own = self.store.signing_keys().await?;
+        match self.store.replace_signing_keys(own, keys).await? {
+            true => Ok(()),
+            false => Err(self.failed(&"another process changed its signing keys")),
+        }
+    }
+
+    /// Marks it as unfinished.
+    pub(in crate::cli) async fn begin(&self, from: &str) -> Result<(), Failure> {
         let mark = Mark::Unfinished(from.to_owned());
         match &self.place {
             Place::Folder(folder) => {
                 let disk = disk(folder, &self.place)?;
-                let set = store_journal::set_mark(&*disk, Some(&mark));
-                set.map_err(|error| self.failed(&error))?;
-                let Some(key) = signing_key else { return Ok(()) };
-                store_journal::set_signing_key(&*disk, key).map_err(|error| self.failed(&error))
+                store_journal::set_mark(&*disk, Some(&mark)).map_err(|error| self.failed(&error))
             }
             Place::Postgres(url) => {
-                let options = postgres_options();
-                store_postgres::set_mark(url, &options, Some(&mark))
-                    .await
-                    .map_err(|error| self.failed(&error))?;
-                let Some(key) = signing_key else { return Ok(()) };
-                let set = store_postgres::set_signing_key(url, &options, key).await;
+                let set = store_postgres::set_mark(url, &postgres_options(), Some(&mark)).await;
                 set.map_err(|error| self.failed(&error))
             }
         }

@@ -143,8 +143,7 @@ impl Task {
                 if !destination.is_empty() {
                     self.check_earlier(destination, until).await?;
                 }
-                let key = source.signing_key();
-                destination.begin(&self.from.to_string(), Some(key)).await?;
+                destination.begin(&self.from.to_string()).await?;
             }
         }
         (source, _) = self.drain(source, destination, until).await?;
@@ -157,6 +156,9 @@ impl Task {
         destination.compare(&source.books()).await?;
         // A key is kept before what is sealed under it is recorded, so now all of them are there.
         destination.take_text_keys(source.text_keys().await?).await?;
+        destination
+            .take_signing_keys(source.signing_keys().await?)
+            .await?;
         Ok(source)
     }
 

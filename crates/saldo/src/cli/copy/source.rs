@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indicatif::ProgressBar;
 use ledger::{BookNo, Micros, Position, Subject};
 use store::audit::Fed;
-use store::{Mark, TextKey};
+use store::{Mark, SigningKeys, TextKey};
 use store_journal::log::Disk;
 use tokio::sync::mpsc::Sender;
 
@@ -66,10 +66,14 @@ impl Source {
         Ok(Self::Folder(Box::new(feed), disk))
     }
 
-    pub(in crate::cli) fn signing_key(&self) -> [u8; 32] {
+    /// The keys that sign tokens, as they are now.
+    pub(in crate::cli) async fn signing_keys(&self) -> Result<SigningKeys, Failure> {
         match self {
-            Self::Folder(feed, _) => feed.signing_key(),
-            Self::Database(feed, _) => feed.signing_key(),
+            Self::Folder(_, disk) => store_journal::signing_keys(&**disk).map_err(|error| failed(&error)),
+            Self::Database(_, url) => {
+                let keys = store_postgres::signing_keys(url, &postgres_options()).await;
+                keys.map_err(|error| failed(&error))
+            }
         }
     }
 

@@ -35,12 +35,13 @@ async fn each_route_needs_its_scope() {
         .map(|(_, path, route)| (route.method, path.replace("{id}", &id(1)).replace("/api/v1", "")))
         .collect();
     let before = api.position().await;
-    assert_eq!(routes.len(), 35);
+    assert_eq!(routes.len(), 36);
     let all = service::auth::CLIENT_SCOPES;
     for (method, path) in routes {
         let needs = match (method.as_str(), path.as_str()) {
             ("GET", _) => Scopes::READ,
             ("PUT", "/rates") => Scopes::RATES,
+            (_, "/signing-key/rotate") => Scopes::OPERATOR,
             (_, path) if path.starts_with("/transactions") || path.starts_with("/holds") => Scopes::POST,
             _ => Scopes::ADMIN,
         };
@@ -51,7 +52,7 @@ async fn each_route_needs_its_scope() {
             .problem(403, "forbidden");
         assert_eq!(refused.str("/scope"), needs.words().next().unwrap(), "{path}");
     }
-    let keys_made = 35;
+    let keys_made = 36;
     assert_eq!(api.position().await, before + keys_made);
     let main = api.funded().await;
     let key = world.key(world.root, Scopes(all.0 & !Scopes::FORCE.0)).await;

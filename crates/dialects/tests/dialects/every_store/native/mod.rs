@@ -8,4 +8,5 @@ mod keys;
 mod money;
 mod register;
 mod repeats;
+mod signing;
 mod strict;

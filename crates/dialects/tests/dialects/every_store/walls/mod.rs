@@ -358,6 +358,7 @@ async fn every_place_for_an_id_is_known() {
         let (target, body, expected) = match method {
             "GET" => (format!("{path}?zzz=1"), "", query),
             "DELETE" => continue,
+            _ if name.ends_with("/signing-key/rotate") => continue,
             _ if path.ends_with("/rates") => (path, r#"[{"zzz":1}]"#, members),
             _ => (path, r#"{"zzz":1}"#, members),
         };

@@ -66,6 +66,8 @@ pub(super) const PLACES: &[Place] = &[
         "overlapSeconds expiresAt",
         &["", r#"{"overlapSeconds":0}"#],
     ),
+    // Nobody there is an operator: it is in `native::signing`.
+    place("native POST /signing-key/rotate", "", "", &[]),
     place(
         "native POST /customers",
         "",
