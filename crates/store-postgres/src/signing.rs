@@ -15,7 +15,7 @@ const READ: &str = "select value from saldo.secrets where name = 'signing key'";
 
 fn keys(bytes: &[u8]) -> Result<SigningKeys, Failure> {
     SigningKeys::from_bytes(bytes).map_err(|why| {
-        corrupt(&format!(
+        corrupt(format!(
             "the signing keys {why}; delete the row of saldo.secrets and start a server: then a new key is \
              made, and whoever holds a signed token gets a new one with its API key"
         ))

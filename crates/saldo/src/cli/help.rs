@@ -20,6 +20,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
             "customer",
             "client",
             "key",
+            "signing-key",
             "asset",
             "rate",
         ],

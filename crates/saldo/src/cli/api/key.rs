@@ -46,6 +46,19 @@ pub(crate) enum Key {
         #[command(flatten)]
         read: Read,
     },
+    /// Makes a key that takes another's place, which goes on for a while, and prints its secrets, once
+    Rotate {
+        #[arg(value_name = "KEY_ID")]
+        id: String,
+        /// How long the other one goes on; 0 ends it at once [default: a day]
+        #[arg(long, value_name = "SECONDS")]
+        overlap_seconds: Option<u32>,
+        /// Until when the new one works
+        #[arg(long, value_name = "TIME")]
+        expires_at: Option<String>,
+        #[command(flatten)]
+        write: Write,
+    },
     /// Ends a key at once and for good
     Revoke {
         #[arg(value_name = "KEY_ID")]
@@ -85,6 +98,17 @@ impl Ask for Key {
                     Some(client) => Call::list(&["clients", &client, "keys"], read, pages, columns),
                     None => Call::list(&["keys"], read, pages, columns),
                 })
+            }
+            Self::Rotate {
+                id,
+                overlap_seconds,
+                expires_at,
+                write,
+            } => {
+                let body = Body::default()
+                    .maybe("overlapSeconds", overlap_seconds)
+                    .maybe("expiresAt", expires_at);
+                Ok(Call::write(Method::POST, &["keys", &id, "rotate"], write)?.body(body))
             }
             Self::Revoke { id, write } => {
                 Ok(Call::write(Method::DELETE, &["keys", &id], write)?.done("Revoked."))

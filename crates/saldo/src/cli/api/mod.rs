@@ -19,6 +19,7 @@ mod page;
 mod post;
 mod rate;
 mod show;
+mod signing_key;
 mod transaction;
 
 use std::io::{ErrorKind, Write};
@@ -54,8 +55,10 @@ pub(crate) enum Noun {
     Customer(Verbs<customer::Customer>),
     /// Clients, the businesses that hold keys: make, show, list and change them
     Client(Verbs<client::Client>),
-    /// API keys: make, list and revoke them
+    /// API keys: make, list, rotate and revoke them
     Key(Verbs<key::Key>),
+    /// The key that signs tokens: rotate it, as an operator
+    SigningKey(Verbs<signing_key::SigningKey>),
     /// Assets beside the built-in ones: register and list them
     Asset(Verbs<asset::Asset>),
     /// Exchange rates: put and list them
@@ -97,6 +100,7 @@ impl Noun {
             Self::Customer(Verbs { server, ask: it }) => ask(&server, it),
             Self::Client(Verbs { server, ask: it }) => ask(&server, it),
             Self::Key(Verbs { server, ask: it }) => ask(&server, it),
+            Self::SigningKey(Verbs { server, ask: it }) => ask(&server, it),
             Self::Asset(Verbs { server, ask: it }) => ask(&server, it),
             Self::Rate(Verbs { server, ask: it }) => ask(&server, it),
         }

@@ -62,7 +62,7 @@ fn refusals(shell: &Shell, spend: &[&str], world: &str, main: &str) {
     ];
     assert!(expected.iter().all(|words| why.contains(words)), "{why}");
     assert!(refused.stdout.is_empty());
-    let refused = shell.run(&[&spend[..], &["--json"]].concat());
+    let refused = shell.run(&[spend, &["--json"]].concat());
     let problem: Value = serde_json::from_slice(&refused.stderr).expect("the problem as JSON");
     assert_eq!(
         (&problem["code"], refused.status.code()),
@@ -110,7 +110,7 @@ fn wrong_calls(shell: &Shell, pay: &[&str]) {
         &["client", "list", "--url", "saldo.example"],
         &["client", "create", "--name", "x", "--metadata", "[]"],
         &["rate", "put", "--base", "EUR"],
-        &[&pay[..], &["--amount", "1", "--amount", "2", "--to", "x"]].concat(),
+        &[pay, &["--amount", "1", "--amount", "2", "--to", "x"]].concat(),
     ] {
         let refused = shell.run(wrong);
         assert_eq!(refused.status.code(), Some(2), "{wrong:?}: {}", said(&refused));

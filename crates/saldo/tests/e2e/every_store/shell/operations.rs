@@ -150,6 +150,8 @@ fn every_operation_has_a_command() {
     assert!(stdout(&first).contains("saldo_sk_") && stderr(&first).contains("once"));
     let again = shell.run(&[&all[..], &["--key", "once"]].concat());
     assert!(!stdout(&again).contains("saldo_sk_") && stderr(&again).contains("before"));
+    let (signs, _) = asks.ask("rotateSigningKey", &["signing-key", "rotate"]);
+    assert_eq!(signs["earlier"].as_array().map(Vec::len), Some(1));
     let seen = asks.seen;
     shell.token = text(&shell.json(&all)["token"]);
     let mut asks = Asks {
@@ -169,6 +171,13 @@ fn every_operation_has_a_command() {
 
 fn about_clients(asks: &mut Asks<'_>, client: &str, spare: &str) {
     asks.ask("listKeys", &["key", "list"]);
+    let rotate = ["key", "rotate", spare, "--overlap-seconds", "60", "--key", "r"];
+    let (made, table) = asks.ask("rotateKey", &rotate);
+    assert_eq!(
+        (&made["replaces"]["id"], &made["label"]),
+        (&json!(spare), &json!("all"))
+    );
+    assert!(!table.contains("saldo_sk_"), "a replay has no secrets: {table}");
     let (_, table) = asks.ask("revokeKey", &["key", "revoke", spare, "--key", "end"]);
     assert_eq!(table, "Revoked.\n");
     asks.ask("listClients", &["client", "list"]);
