@@ -16,6 +16,14 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments).current_dir(root());
+    // What cargo says to this program about itself: build scripts that look at it would run again, and all that depends on them
+    // be built anew, whenever cargo is called by hand and by this in turn.
+    for (name, _) in std::env::vars_os() {
+        let about_this = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(about_this) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

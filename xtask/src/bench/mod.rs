@@ -102,6 +102,7 @@ impl Bench {
             rounds,
             seconds: self.seconds,
             accounts: self.accounts,
+            pgledger: self.pgledger.is_some(),
             load_before: before,
             settings: &SETTINGS,
         };

@@ -32,6 +32,8 @@ pub(super) struct Run {
     pub(super) rounds: Vec<Vec<Measured>>,
     pub(super) seconds: u32,
     pub(super) accounts: u32,
+    /// Whether pgledger was measured beside.
+    pub(super) pgledger: bool,
     pub(super) load_before: String,
     pub(super) settings: &'static [&'static str],
 }
@@ -170,8 +172,10 @@ impl Run {
         line(
             "Command",
             &format!(
-                "`cargo xtask bench --rounds {rounds} --seconds {} --accounts {}`",
-                self.seconds, self.accounts
+                "`cargo xtask bench --rounds {rounds} --seconds {} --accounts {}{}`",
+                self.seconds,
+                self.accounts,
+                if self.pgledger { " --pgledger FILE" } else { "" },
             ),
         );
         line(
@@ -374,6 +378,7 @@ mod tests {
             rounds: rounds.into(),
             seconds: 1,
             accounts: 10,
+            pgledger: false,
             load_before: String::new(),
             settings: &[],
         };
