@@ -17,7 +17,7 @@ use crate::route::{Access, Dialect, Route};
 use crate::router::{Found, Router};
 use crate::{problem, spelling};
 
-/// Answers a request. `id` tells it apart from all others in answers and in the log. A body that is still `arriving` takes
+/// Answers a request. `id` tells it apart from all others in its answer. A body that is still `arriving` takes
 /// the place of the request's, if it comes to that.
 ///
 /// Never fails: whatever goes wrong is an answer in the wire format of the path, and a line in the log if it is ours.
@@ -216,12 +216,8 @@ fn refuse(
         Problem::PositionNotReached { .. } => response.set("retry-after", "1"),
         Problem::Internal { detail } => {
             service.metrics.internal_errors.add_one();
-            tracing::error!(
-                request = id,
-                dialect = dialect.name,
-                path = request.path,
-                "{detail}"
-            );
+            // Whoever logs knows which request this is about.
+            tracing::error!(dialect = dialect.name, path = request.path, "{detail}");
         }
         _ => {}
     }

@@ -2,13 +2,14 @@
 //!
 //! [`cli`] reads the command line; each command is a module there, [`sandbox`] and [`bench`] ones of their own. [`http`] turns requests
 //! into those of [`dialects`] and answers back; what they mean is not its business. [`docs`] is the
-//! page about the API. [`place`] finds and opens stores.
+//! page about the API. [`place`] finds and opens stores, [`log`] is what is said meanwhile.
 
 mod bench;
 mod cli;
 mod docs;
 mod failure;
 mod http;
+mod log;
 mod metrics;
 mod place;
 mod sandbox;

@@ -26,10 +26,10 @@ use clap::{FromArgMatches, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger::{BookNo, Position};
 use serde_json::{Value, json};
-use tracing_subscriber::EnvFilter;
 
 use crate::bench::Bench;
 use crate::failure::Failure;
+use crate::log;
 use crate::place::Place;
 use crate::sandbox;
 
@@ -110,16 +110,17 @@ pub(crate) struct Listen {
 pub(crate) fn run() -> ExitCode {
     let matches = help::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    log(match &cli.command {
-        Command::Serve(_) => "info",
+    match &cli.command {
+        // It logs as its settings say.
+        Command::Serve(_) => {}
         // The store says so each time that the simulated disk fails.
-        Command::Simulate(_) => "off",
-        _ => "warn",
-    });
+        Command::Simulate(_) => log::start("off", log::Format::Text),
+        _ => log::start("warn", log::Format::Text),
+    }
     let done = match cli.command {
         Command::Sandbox(sandbox) => in_runtime(sandbox.run()),
         Command::Init(init) => in_runtime(init.run()),
-        Command::Serve(serve) => in_runtime(serve.run()),
+        Command::Serve(serve) => serve.run(),
         Command::Config(config) => config.run(),
         Command::Api(noun) => return noun.run(),
         Command::Verify(verify) => {
@@ -145,7 +146,7 @@ pub(crate) fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("saldo: {failure}");
+            log::failed(&failure);
             ExitCode::FAILURE
         }
     }
@@ -171,16 +172,6 @@ fn book_as_json((book, position, digest): &(BookNo, Position, [u8; 32])) -> Valu
 /// A digest as people read it.
 fn hex(digest: &[u8; 32]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Logs to stderr what `SALDO_LOG` asks for, or from `level` on.
-fn log(level: &str) {
-    let wanted = std::env::var("SALDO_LOG").unwrap_or_else(|_| level.to_owned());
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(wanted))
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }
 
 fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

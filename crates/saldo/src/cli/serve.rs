@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use service::{Clock, Service};
 
+use super::in_runtime;
 use crate::failure::Failure;
 use crate::http::{self, Server};
+use crate::log;
 use crate::place::{self, Content};
 use crate::settings::{Flags, Settings};
 
@@ -17,58 +19,64 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let settings = Settings::read(&self.flags, |name| std::env::var(name).ok())?;
-        let Settings {
-            server: told,
-            store: place,
-            dialects: config,
-            ..
-        } = settings;
-        let stop = http::on_signal()?;
-        // The port before the store: what is in the way shows at once, and opening may take a while.
-        let listener = http::listen(&told.listen).await?;
-        let files = (!told.tls_cert.is_empty()).then(|| http::Files {
-            certificate: told.tls_cert.into(),
-            key: told.tls_key.into(),
-        });
-        if files.is_none() && !told.behind_proxy {
-            refuse_plain_text(&listener, &told.listen)?;
-        }
-        let door = http::Door {
-            tls: files.map(http::acceptor).transpose()?,
-            behind_proxy: told.behind_proxy,
-        };
-        let metrics = match told.metrics.as_str() {
-            "" => None,
-            address => Some(http::listen(address).await?),
-        };
-        let store = place.open().await?;
-        let service = Arc::new(Service::new(store, config.service.clone(), Clock::System));
-        match place::content(&service).await? {
-            Content::Books => {}
-            Content::Sandbox => {
-                tracing::warn!(store = %place, "this is a sandbox: its money is made up, and its keys were shown");
-            }
-            Content::Nothing => {
-                service.store.close().await?;
-                return Err(Failure::new(format!(
-                    "the store in {place} was not made to its end; `saldo init --store {place}` goes on with it"
-                )));
-            }
-        }
-        let scheme = if door.tls.is_some() { "https" } else { "http" };
-        http::say(&format!("listening on {}", http::base_url(&listener, scheme)?));
-        let server = Arc::new(Server::new(service, config));
-        if let Some(metrics) = metrics {
-            http::say(&format!(
-                "metrics on {}/metrics",
-                http::base_url(&metrics, "http")?
-            ));
-            tokio::spawn(http::scrape(metrics, Arc::clone(&server)));
-        }
-        http::serve(listener, door, server, stop).await
+        log::start("info", settings.server.log_format);
+        log::log_panics();
+        in_runtime(serve(settings))
     }
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    let Settings {
+        server: told,
+        store: place,
+        dialects: config,
+        ..
+    } = settings;
+    let stop = http::on_signal()?;
+    // The port before the store: what is in the way shows at once, and opening may take a while.
+    let listener = http::listen(&told.listen).await?;
+    let files = (!told.tls_cert.is_empty()).then(|| http::Files {
+        certificate: told.tls_cert.into(),
+        key: told.tls_key.into(),
+    });
+    if files.is_none() && !told.behind_proxy {
+        refuse_plain_text(&listener, &told.listen)?;
+    }
+    let door = http::Door {
+        tls: files.map(http::acceptor).transpose()?,
+        behind_proxy: told.behind_proxy,
+    };
+    let metrics = match told.metrics.as_str() {
+        "" => None,
+        address => Some(http::listen(address).await?),
+    };
+    let store = place.open().await?;
+    let service = Arc::new(Service::new(store, config.service.clone(), Clock::System));
+    match place::content(&service).await? {
+        Content::Books => {}
+        Content::Sandbox => {
+            tracing::warn!(store = %place, "this is a sandbox: its money is made up, and its keys were shown");
+        }
+        Content::Nothing => {
+            service.store.close().await?;
+            return Err(Failure::new(format!(
+                "the store in {place} was not made to its end; `saldo init --store {place}` goes on with it"
+            )));
+        }
+    }
+    let scheme = if door.tls.is_some() { "https" } else { "http" };
+    http::say(&format!("listening on {}", http::base_url(&listener, scheme)?));
+    let server = Arc::new(Server::new(service, config));
+    if let Some(metrics) = metrics {
+        http::say(&format!(
+            "metrics on {}/metrics",
+            http::base_url(&metrics, "http")?
+        ));
+        tokio::spawn(http::scrape(metrics, Arc::clone(&server)));
+    }
+    http::serve(listener, door, server, stop).await
 }
 
 /// Secrets must not cross a network as plain text.

@@ -18,6 +18,7 @@ use ledger::{BookNo, Command, TransactionId};
 use service::{Problem, Service};
 
 use crate::docs::Docs;
+use crate::log::{self, RequestId};
 use crate::metrics::Metrics;
 
 /// Answers that took longer are logged.
@@ -71,26 +72,40 @@ impl Server {
         request: hyper::Request<Incoming>,
         from: From,
     ) -> hyper::Response<Full<Bytes>> {
+        let id = RequestId {
+            start: self.start,
+            number: self.requests.fetch_add(1, Ordering::Relaxed),
+        };
+        log::about(id, self.answered(request, from, id)).await
+    }
+
+    async fn answered(
+        &self,
+        request: hyper::Request<Incoming>,
+        from: From,
+        id: RequestId,
+    ) -> hyper::Response<Full<Bytes>> {
         let begun = Instant::now();
         let (head, incoming) = request.into_parts();
-        let response = match ambiguous(&head) {
+        let mut response = match ambiguous(&head) {
             // Where a request ends, and whom it is for, must not depend on who reads it.
             Some(refusal) => refusal.with("connection", "close"),
-            None => self.of_path(&head, incoming, begun).await,
+            None => self.of_path(&head, incoming, begun, id).await,
         };
         let path = head.uri.path();
+        if response.header("x-request-id").is_none() {
+            response.set("x-request-id", id.to_string());
+        }
         let taken = begun.elapsed();
+        let micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
+        let (method, status) = (head.method.as_str(), response.status);
         if taken > SLOW {
-            let (method, status) = (head.method.as_str(), response.status);
-            tracing::warn!(
-                method,
-                path,
-                status,
-                client = %from.client(&head.headers),
-                request = response.header("x-request-id").unwrap_or_default(),
-                milliseconds = taken.as_millis(),
-                "slow answer"
-            );
+            let client = from.client(&head.headers);
+            tracing::warn!(method, path, status, %client, micros, "slow answer");
+        } else {
+            let client = || tracing::field::display(from.client(&head.headers));
+            // Off unless it is asked for by name.
+            tracing::debug!(target: "saldo::access", method, path, status, client = client(), micros, "answered");
         }
         Self::spelled(response)
     }
@@ -101,6 +116,7 @@ impl Server {
         head: &hyper::http::request::Parts,
         incoming: Incoming,
         begun: Instant,
+        id: RequestId,
     ) -> Response {
         let path = head.uri.path();
         match path {
@@ -117,9 +133,7 @@ impl Server {
             _ => match self.docs.answer(head.method.as_str(), path) {
                 Some(page) => page,
                 None => {
-                    let number = self.requests.fetch_add(1, Ordering::Relaxed);
-                    let id = format!("{:08x}-{number:x}", self.start);
-                    let response = self.routed(head, incoming, &id).await;
+                    let response = self.routed(head, incoming, &id.to_string()).await;
                     let method = Method::parse(head.method.as_str());
                     self.metrics.answered(method, &response, begun.elapsed());
                     response

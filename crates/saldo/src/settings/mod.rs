@@ -12,6 +12,7 @@ use dialects::config::{Conduit, Light, Magicline, Native, Polygon};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::log::Format;
 use crate::place::Place;
 
 pub(crate) use layers::Layers;
@@ -45,6 +46,8 @@ pub(crate) struct Server {
     pub(crate) tls_key: String,
     /// Whether clients come through a proxy, which speaks TLS with them.
     pub(crate) behind_proxy: bool,
+    /// What the log looks like.
+    pub(crate) log_format: Format,
 }
 
 impl Default for Server {
@@ -56,6 +59,7 @@ impl Default for Server {
             tls_cert: String::new(),
             tls_key: String::new(),
             behind_proxy: false,
+            log_format: Format::Text,
         }
     }
 }
@@ -92,6 +96,9 @@ pub(crate) struct Flags {
     /// Clients come through a proxy, which speaks TLS with them and names them in X-Forwarded-For [env: SALDO_BEHIND_PROXY]
     #[arg(long)]
     behind_proxy: bool,
+    /// What the log on stderr looks like: text, or json for one object a line [default: text] [env: SALDO_LOG_FORMAT]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
     /// A TOML file with all settings; the environment and flags win over it
     #[arg(long, env = "SALDO_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -157,6 +164,7 @@ impl Flags {
             ("metrics", &self.metrics),
             ("tls_cert", &self.tls_cert),
             ("tls_key", &self.tls_key),
+            ("log_format", &self.log_format),
         ];
         for (key, text) in texts {
             if let Some(text) = text {

@@ -58,6 +58,7 @@ fn flags_win_over_the_environment_that_over_the_file_and_that_over_defaults() {
         ),
         ("light", "enabled", "false", "SALDO_LIGHT_ENABLED"),
         ("server", "behind_proxy", "false", "default"),
+        ("server", "log_format", "\"text\"", "default"),
     ] {
         let expected = (value.to_owned(), source.to_owned());
         assert_eq!(setting(&all, section, key), expected, "{section}.{key}");
@@ -109,6 +110,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ("SALDO_BEHIND_PROXY", "perhaps", "true or false"),
         ("SALDO_POLYGON_PURPOSES", "main,savings", "savings"),
         ("SALDO_TLS_CERT", "/etc/cert.pem", "--tls-key"),
+        ("SALDO_LOG_FORMAT", "xml", "json"),
     ] {
         let failed = check(&[], &[(variable, text)]);
         assert_eq!(failed.status.code(), Some(1), "{variable}");

@@ -382,6 +382,8 @@ pub(crate) struct Answer {
     pub(crate) position: Option<u64>,
     pub(crate) retry_after: Option<u32>,
     pub(crate) media_type: String,
+    /// The id that it bears.
+    pub(crate) request: String,
     pub(crate) text: String,
 }
 
@@ -473,6 +475,7 @@ fn answer(answered: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Op
         header("idempotency-replayed") == "true",
         header("content-type").to_owned(),
     );
+    let request = header("x-request-id").to_owned();
     let (position, retry_after) = (
         header("saldo-position").parse().ok(),
         header("retry-after").parse().ok(),
@@ -485,6 +488,7 @@ fn answer(answered: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Op
         position,
         retry_after,
         media_type,
+        request,
         text,
     })
 }

@@ -10,6 +10,7 @@ mod import;
 mod kills;
 mod lifecycle;
 mod limits;
+mod logs;
 mod metrics;
 mod shell;
 mod stop;
