@@ -361,6 +361,8 @@ impl Writer {
             let taken = match asked {
                 Asked::Decide(command) => self.take(open, command, now),
                 Asked::Adopt(record) => self.adopt(open, record),
+                // There is, or the frame would not be open.
+                Asked::Room(_) => Ok(Outcome::Nothing),
             };
             match taken {
                 Ok(outcome) => turn.answers.push(Ok(outcome)),
@@ -556,6 +558,7 @@ fn worst_case(state: &State, asked: &Asked) -> u64 {
             let moves = record.booked().iter().map(|booked| booked.moves.len() as u64);
             HEAD + ledger::encoded_len(&record.action) as u64 + moves.sum::<u64>() * MOVE
         }
+        Asked::Room(bytes) => *bytes,
     }
 }
 

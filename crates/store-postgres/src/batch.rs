@@ -15,6 +15,7 @@ use crate::load::{Wanted, fetch, fetch_records, fetch_rows, put};
 use crate::pool::Pool;
 use crate::rows::{self, get_number, get_position};
 use crate::session::{Purpose, Transaction, ask};
+use crate::space::Space;
 use crate::work::{Locked, Work};
 use crate::write::write;
 
@@ -25,6 +26,8 @@ const ROUNDS: usize = 64;
 pub(crate) struct Desk {
     pub(crate) pool: Arc<Pool>,
     pub(crate) shelf: Shelf,
+    /// Whether there is space on the database's disk.
+    pub(crate) space: Space,
     pub(crate) clock: Arc<dyn Fn() -> Micros + Send + Sync>,
     /// How long one try of a batch, or a read, may take.
     pub(crate) patience: Duration,

@@ -219,7 +219,10 @@ impl Lane {
                     sleep_until(first.min(Instant::now() + pause)).await;
                     pause = (2 * pause).min(PAUSE.1);
                 }
-                Failure::NoSpace => return refuse(jobs, &StoreError::NoSpace),
+                Failure::NoSpace => {
+                    self.lanes.desk.space.ran_out();
+                    return refuse(jobs, &StoreError::NoSpace);
+                }
                 Failure::Lasting(error) => return refuse(jobs, &error),
             }
         }

@@ -63,6 +63,7 @@ mod reads;
 mod rows;
 mod session;
 mod signing;
+mod space;
 mod store_impl;
 mod tail;
 mod tls;

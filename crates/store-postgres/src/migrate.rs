@@ -15,7 +15,10 @@ use crate::options::{Options, Url};
 pub(crate) type Steps = &'static [(&'static str, &'static str)];
 
 /// The steps up to this version. What was released is not changed any more.
-pub(crate) const STEPS: Steps = &[("books", include_str!("migrations/0001_books.sql"))];
+pub(crate) const STEPS: Steps = &[
+    ("books", include_str!("migrations/0001_books.sql")),
+    ("space", include_str!("migrations/0002_space.sql")),
+];
 
 /// The tables that the others are made under.
 const LOCK: &str = "create schema if not exists saldo; \

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{BookNo, Command, Position};
+use ledger::{BookNo, Command, Position, TransactionId};
 use store::{Outcome, StoreError};
 use tokio::time::{Instant, sleep_until};
 
@@ -18,6 +18,7 @@ use crate::options::{Options, Url};
 use crate::pool::Pool;
 use crate::session::{Purpose, Transaction};
 use crate::signing;
+use crate::space::Space;
 
 /// How long a reader waits for a position.
 const REACH: Duration = Duration::from_secs(1);
@@ -60,6 +61,7 @@ impl PostgresStore {
         let desk = Arc::new(Desk {
             pool,
             shelf: Shelf::default(),
+            space: Space::default(),
             clock: Arc::clone(&options.clock),
             patience: options.patience,
         });
@@ -86,6 +88,15 @@ impl PostgresStore {
             answers.extend(self.lanes.submit(book, run).await);
         }
         answers
+    }
+
+    /// Whether commands are taken: one that leaves nothing behind goes the way of all of them, and there is space for more.
+    pub(crate) async fn is_ready(&self) -> Result<(), StoreError> {
+        // The expiry of a hold that can't be.
+        let probe = Command::expiry(BookNo::OPERATOR, TransactionId(0), (self.desk.clock)());
+        let answers = self.take(vec![probe]).await;
+        answers.into_iter().try_for_each(|answer| answer.map(|_| ()))?;
+        self.desk.prove_space().await
     }
 
     /// Waits until the book is at `wanted`, whichever server takes it there.
@@ -125,7 +136,10 @@ impl Desk {
             match answer {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Lasting(error)) => return Err(error),
-                Err(Failure::NoSpace) => return Err(StoreError::NoSpace),
+                Err(Failure::NoSpace) => {
+                    self.space.ran_out();
+                    return Err(StoreError::NoSpace);
+                }
                 Err(Failure::Passing(why)) => {
                     tracing::debug!(why, "it is tried again");
                     let again = Instant::now() + PAUSE;

@@ -15,6 +15,8 @@ pub enum Asked {
     Decide(Command),
     /// To take a record as it is.
     Adopt(Arc<Record>),
+    /// To say whether a record of so many bytes would be taken. Nothing is recorded.
+    Room(u64),
 }
 
 /// What one request submitted, and where its answer goes.

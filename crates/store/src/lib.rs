@@ -60,6 +60,10 @@ pub trait Store: Send + Sync + 'static {
     /// Takes commands, each a decision of its own, in this order; answers in the same order, when all are durable.
     fn submit(&self, commands: Vec<Command>) -> Outcomes<'_>;
 
+    /// Whether commands are taken now: what they need is tried as far as it can be without a trace in any book. A failure is what
+    /// they would be answered.
+    fn ready(&self) -> Answer<'_, ()>;
+
     /// Takes the next records of a book as another store recorded them, and decides nothing. Answers where the book stands when
     /// all are durable; should it fail, those at the beginning may have been taken.
     fn adopt(&self, records: Vec<Arc<Record>>) -> Answer<'_, Position>;

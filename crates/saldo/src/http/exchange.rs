@@ -14,7 +14,6 @@ use http_body_util::Full;
 use hyper::HeaderMap;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
-use ledger::{BookNo, Command, TransactionId};
 use service::{Problem, Service};
 
 use crate::docs::Docs;
@@ -199,13 +198,10 @@ impl Server {
         if self.stopping.load(Ordering::Relaxed) {
             return plain(503, "stopping");
         }
-        // The expiry of a hold that can't be takes the way of every write, and leaves nothing behind.
-        let probe = Command::expiry(BookNo::OPERATOR, TransactionId(0), self.service.clock.now());
-        let submitted = tokio::time::timeout(READY_WITHIN, self.service.store.submit(vec![probe])).await;
-        match submitted.map(|mut answers| answers.pop()) {
-            Ok(Some(Ok(_))) => plain(200, "ready"),
-            Ok(Some(Err(error))) => plain(503, error.to_string()),
-            Ok(None) | Err(_) => plain(503, "the store does not answer"),
+        match tokio::time::timeout(READY_WITHIN, self.service.store.ready()).await {
+            Ok(Ok(())) => plain(200, "ready"),
+            Ok(Err(error)) => plain(503, error.to_string()),
+            Err(_) => plain(503, "the store does not answer"),
         }
     }
 

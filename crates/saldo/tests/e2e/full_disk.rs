@@ -221,8 +221,15 @@ fn on_a_full_disk_reads_go_on_and_writes_come_back_by_themselves() {
     payer.check();
     assert!(is_refused_for_space(&customer(&payer.client, "Cid")));
     assert_eq!(payer.client.get("/healthz", &[]).status, 200);
+    let ready = |payer: &Payer| payer.client.get("/readyz", &[]);
+    let refused = ready(&payer);
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    assert!(refused.text.contains("no space left"), "{}", refused.text);
     drop(ballast);
-    until("writes come back", || payer.pay());
+    until("it is ready again, though nobody writes", || {
+        ready(&payer).status == 200
+    });
+    assert!(payer.pay(), "what is ready takes writes");
     payer.check();
     let erase = payer.client.post(&format!("{erased}/erase"), &json!({}));
     assert_eq!(erase.json(200)["legalName"], "(erased)");

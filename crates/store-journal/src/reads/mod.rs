@@ -156,6 +156,9 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// Nearly no record of a single transaction is longer, so a store without this much room refuses writes, or is about to.
+const USUAL_BYTES: u64 = 16 << 10;
+
 /// An answer that is there already.
 fn ready<'a, T: Send + 'a>(answer: Read<T>) -> Answer<'a, T> {
     Box::pin(std::future::ready(answer))
@@ -182,6 +185,15 @@ impl Store for JournalStore {
                 }
                 None => vec![Err(StoreError::Closed("it was stopped".into())); commands.len()],
             }
+        })
+    }
+
+    fn ready(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let submitter = self.submitter();
+            let submitter = submitter.ok_or_else(|| StoreError::Closed("it was stopped".into()))?;
+            let answers = submitter.submit(vec![Asked::Room(USUAL_BYTES)]).await;
+            answers.into_iter().try_for_each(|answer| answer.map(|_| ()))
         })
     }
 

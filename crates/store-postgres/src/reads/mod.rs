@@ -131,6 +131,10 @@ impl Store for PostgresStore {
         Box::pin(self.take(commands))
     }
 
+    fn ready(&self) -> Answer<'_, ()> {
+        Box::pin(self.is_ready())
+    }
+
     fn adopt(&self, records: Vec<Arc<Record>>) -> Answer<'_, Position> {
         Box::pin(self.adopt_all(records))
     }

@@ -51,6 +51,7 @@ fn a_server_may_add_to_the_books_and_nothing_else() {
         }
         assert!(recorded > 100, "{recorded} of 400 were taken");
         store.position(BookNo::OPERATOR).await.expect("it is read");
+        assert_eq!(store.ready().await, Ok(()));
         let (subject, key) = (Subject(1 << 99), TextKey([3; 32]));
         assert_eq!(store.keep_text_keys(vec![(subject, key)]).await, Ok(vec![key]));
         assert_eq!(store.forget_text_key(subject).await, Ok(()));

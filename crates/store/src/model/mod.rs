@@ -101,6 +101,13 @@ impl Store for Model {
         Box::pin(async move { commands.iter().map(|command| self.take(command)).collect() })
     }
 
+    fn ready(&self) -> Answer<'_, ()> {
+        self.read(|world| match world.closed {
+            true => Err(StoreError::Closed("it was closed".to_owned())),
+            false => Ok(()),
+        })
+    }
+
     fn adopt(&self, records: Vec<Arc<Record>>) -> Answer<'_, Position> {
         let mut world = self.world.lock();
         let mut reached = Ok(Position(0));

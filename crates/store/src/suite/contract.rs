@@ -452,6 +452,23 @@ pub async fn one_key_takes_effect_once<B: Backend>(backend: Arc<B>) {
     }
 }
 
+/// A store that takes commands says so, and no book is longer for it.
+pub async fn asking_whether_it_is_ready_leaves_nothing<B: Backend>(backend: Arc<B>) {
+    let place = backend.place().await;
+    let scene = scene(&*backend, &place).await;
+    let books = [BookNo::OPERATOR, scene.book];
+    let mut before = Vec::new();
+    for book in books {
+        before.push(scene.store.digest(book).await.expect("it is read"));
+    }
+    for _ in 0..3 {
+        assert_eq!(scene.store.ready().await, Ok(()));
+    }
+    for (book, before) in books.into_iter().zip(before) {
+        assert_eq!(scene.store.digest(book).await.expect("it is read"), before);
+    }
+}
+
 /// After it was closed a store takes nothing, and says so at once.
 pub async fn a_closed_store_takes_nothing<B: Backend>(backend: Arc<B>) {
     let place = backend.place().await;
@@ -466,6 +483,8 @@ pub async fn a_closed_store_takes_nothing<B: Backend>(backend: Arc<B>) {
         matches!(outcomes[..], [Err(StoreError::Closed(_))]),
         "it is closed: {outcomes:?}"
     );
+    let ready = scene.store.ready().await;
+    assert!(matches!(ready, Err(StoreError::Closed(_))), "{ready:?}");
 }
 
 /// The keys that sign tokens are replaced by who knows them as they are, for all servers, and are there when the store is opened

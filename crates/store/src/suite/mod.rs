@@ -115,6 +115,7 @@ macro_rules! suite {
             pages_stand_still_under_writes,
             money_is_neither_made_nor_lost,
             one_key_takes_effect_once,
+            asking_whether_it_is_ready_leaves_nothing,
             a_closed_store_takes_nothing,
             signing_keys_are_replaced_as_a_whole,
             keys_of_texts_are_kept_until_they_are_forgotten,

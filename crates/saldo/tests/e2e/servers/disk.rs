@@ -1,5 +1,7 @@
 //! The database's disk is full.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use test_postgres::{Cluster, Small};
 
@@ -8,6 +10,8 @@ use super::fleet::{Fleet, SERVERS, alone};
 use crate::harness::{Random, transaction};
 
 const ANSWERS: u64 = 150;
+/// How long servers may take to be ready again; on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Posts at a server until it says that there is no space.
 fn until_there_is_no_space(fleet: &Fleet, server: usize) {
@@ -32,7 +36,8 @@ fn until_there_is_no_space(fleet: &Fleet, server: usize) {
     }
 }
 
-/// What is true while there is no space: writes are refused with what is the matter, reads go on.
+/// What is true while there is no space: writes are refused with what is the matter, reads go on, and no more requests should be
+/// sent.
 fn check_refusals(fleet: &Fleet) {
     let account = &fleet.world.accounts[0];
     for nth in 0..SERVERS {
@@ -42,6 +47,33 @@ fn check_refusals(fleet: &Fleet) {
             .get(&format!("/api/v1/accounts/{account}/balances"), &[]);
         assert_eq!(read.status, 200, "{read:?}");
         assert_eq!(fleet.client(nth).get("/healthz", &[]).status, 200);
+        // However often it is asked.
+        for _ in 0..3 {
+            let ready = fleet.client(nth).get("/readyz", &[]);
+            assert_eq!(ready.status, 503, "{ready:?}");
+            assert!(ready.text.contains("no space left"), "{ready:?}");
+        }
+    }
+}
+
+/// Each server says by itself that it takes writes again, and nothing was written for that.
+fn check_recovery(fleet: &Fleet, cluster: &Cluster, database: &str) {
+    let sql = |sql: &str| cluster.try_sql(database, sql).expect("the database answers");
+    let written = "select sum(position), (select count(*) from saldo.space) from saldo.heads";
+    let before = sql(written);
+    let begun = Instant::now();
+    for nth in 0..SERVERS {
+        while fleet.client(nth).get("/readyz", &[]).status != 200 {
+            assert!(begun.elapsed() < PATIENCE, "server {nth} is not ready again");
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(sql(written), before);
+    assert!(before.trim().ends_with("|0"), "{before}");
+    for nth in 0..SERVERS {
+        let id = Random(1_000 + nth as u64).uuid();
+        let body = transaction(&id, &fleet.world.external, &fleet.world.hot, "USD", 1);
+        fleet.client(nth).post("/api/v1/transactions", &body).json(201);
     }
 }
 
@@ -66,7 +98,7 @@ fn while_the_disk_is_full_reads_go_on_and_writes_come_back_after_it() {
     let ballast = cluster.fill();
     check_refusals(&fleet);
     drop(ballast);
-    assert_eq!(fleet.client(0).get("/readyz", &[]).status, 200);
+    check_recovery(&fleet, &cluster, database.name());
     fleet.stop();
 }
 
