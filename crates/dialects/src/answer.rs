@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ledger::{ClientId, Position, Scopes};
+use ledger::{BookNo, ClientId, Position, Scopes};
 use service::{Caller, Problem, Service, Standing};
 
 use crate::config::Mount;
@@ -47,7 +47,7 @@ pub async fn answer(
             params,
         } => {
             request.params = params;
-            let mut standing = None;
+            let (mut standing, mut book) = (None, None);
             let checked = Checked {
                 service,
                 router,
@@ -55,7 +55,7 @@ pub async fn answer(
                 mount,
                 route,
             };
-            let mut response = match checked.answer(&request, arriving, &mut standing).await {
+            let mut response = match checked.answer(&request, arriving, &mut standing, &mut book).await {
                 Ok(response) => response,
                 Err(problem) => refuse(service, dialect, &request, id, &problem),
             };
@@ -63,6 +63,7 @@ pub async fn answer(
                 (dialect.standing)(&standing, &mut response);
             }
             response.route = Some((dialect.name, route.pattern));
+            response.book = book;
             response
         }
     };
@@ -88,8 +89,10 @@ impl Checked<'_> {
         request: &Request<'_>,
         arriving: Option<&mut dyn Arriving>,
         standing: &mut Option<Standing>,
+        book: &mut Option<BookNo>,
     ) -> Result<Response, Problem> {
         let caller = self.within(self.admit(request, standing)).await?;
+        *book = caller.key.as_ref().map(|_| caller.viewer.book);
         if request.method == Method::Head
             && let Some(head) = self.dialect.head
         {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use ledger::BookNo;
 use serde::de::DeserializeOwned;
 use service::{Caller, Problem};
 use smallvec::SmallVec;
@@ -276,6 +277,8 @@ pub struct Response {
     pub body: Bytes,
     /// The wire format that answered, and the pattern of its route; `None` where the path or the method is nobody's.
     pub route: Option<(&'static str, &'static str)>,
+    /// The book that it is about, where somebody with a key asked.
+    pub book: Option<BookNo>,
 }
 
 impl Response {
@@ -302,6 +305,7 @@ impl Response {
             headers: SmallVec::new(),
             body: Bytes::new(),
             route: None,
+            book: None,
         }
     }
 

@@ -62,7 +62,7 @@ pub use transactions::{
     TransactionDone, TransactionShown, balances_after,
 };
 pub use valuation::{Valuation, Value};
-pub use write::{Idempotency, Written};
+pub use write::{Committed, Idempotency, OnCommit, Written};
 
 /// Everything a user can do, on one store.
 pub struct Service {
@@ -76,6 +76,8 @@ pub struct Service {
     pub limiter: Limiter,
     /// What happened that nobody was told of.
     pub metrics: Metrics,
+    /// Told of each commit, if somebody wants to know.
+    pub on_commit: Option<OnCommit>,
     jwts: jwt::Jwts,
     signing: signing::Signing,
     vault: vault::Vault,
@@ -92,6 +94,7 @@ impl Service {
             clock,
             limiter: Limiter::default(),
             metrics: Metrics::default(),
+            on_commit: None,
             jwts: jwt::Jwts::default(),
             signing: signing::Signing::default(),
             vault: vault::Vault::default(),

@@ -1,7 +1,7 @@
 //! Writing: stamping a command, sending it once, and reading what became of it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ledger::{Action, Code, Command, Key, Micros, Plain, Position, Record, Rejection};
 use store::{Outcome, StoreError};
@@ -39,6 +39,20 @@ pub struct Written<T> {
     /// Whether it was recorded before, under the same key.
     pub replayed: bool,
 }
+
+/// What the store was given at once, and how that went: for whoever watches. It is told by the task that waited.
+#[derive(Clone, Copy, Debug)]
+pub struct Committed {
+    /// How many commands.
+    pub commands: usize,
+    /// How long it took until all were durable.
+    pub taken: Duration,
+    /// Whether some were not taken, or their fate is not known.
+    pub failed: bool,
+}
+
+/// Who watches commits.
+pub type OnCommit = Box<dyn Fn(&Committed) + Send + Sync>;
 
 /// A record and whether it is from before.
 #[derive(Clone, Debug)]
@@ -89,8 +103,16 @@ impl Service {
         let _waiting = self.metrics.in_flight.hold(commands.len() as u64);
         let begun = Instant::now();
         let answers = self.store.submit(commands).await;
-        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let taken = begun.elapsed();
+        let micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
         self.metrics.commits.observe(micros);
+        if let Some(watch) = &self.on_commit {
+            watch(&Committed {
+                commands: answers.len(),
+                taken,
+                failed: answers.iter().any(Result::is_err),
+            });
+        }
         answers.iter().for_each(|answer| self.metrics.answered(answer));
         answers
     }

@@ -35,6 +35,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         ..
     } = settings;
     let stop = http::on_signal()?;
+    let traces = http::Traces::from_env()?.map(Arc::new);
     // The port before the store: what is in the way shows at once, and opening may take a while.
     let listener = http::listen(&told.listen).await?;
     let files = (!told.tls_cert.is_empty()).then(|| http::Files {
@@ -53,7 +54,11 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         address => Some(http::listen(address).await?),
     };
     let store = place.open().await?;
-    let service = Arc::new(Service::new(store, config.service.clone(), Clock::System));
+    let mut service = Service::new(store, config.service.clone(), Clock::System);
+    if let Some(traces) = traces.clone() {
+        service.on_commit = Some(Box::new(move |committed| traces.committed(committed)));
+    }
+    let service = Arc::new(service);
     match place::content(&service).await? {
         Content::Books => {}
         Content::Sandbox => {
@@ -68,7 +73,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     }
     let scheme = if door.tls.is_some() { "https" } else { "http" };
     http::say(&format!("listening on {}", http::base_url(&listener, scheme)?));
-    let server = Arc::new(Server::new(service, config));
+    let server = Arc::new(Server::new(service, config, traces.clone()));
     if let Some(metrics) = metrics {
         http::say(&format!(
             "metrics on {}/metrics",
@@ -76,7 +81,11 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         ));
         tokio::spawn(http::scrape(metrics, Arc::clone(&server)));
     }
-    http::serve(listener, door, server, stop).await
+    let served = http::serve(listener, door, server, stop).await;
+    if let Some(traces) = traces {
+        traces.flush().await;
+    }
+    served
 }
 
 /// Secrets must not cross a network as plain text.

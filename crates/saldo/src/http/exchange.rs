@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use service::{Problem, Service};
 
+use super::traces::{Paths, Traces};
 use crate::docs::Docs;
 use crate::log::{self, RequestId};
 use crate::metrics::Metrics;
@@ -35,6 +36,8 @@ pub(crate) struct Server {
     router: Router,
     docs: Docs,
     metrics: Metrics,
+    /// What makes spans of requests, if they are exported.
+    traces: Option<(Arc<Traces>, Paths)>,
     /// Request ids are this start's name and a number, so that two starts have none in common.
     start: u32,
     requests: AtomicU64,
@@ -42,13 +45,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(service: Arc<Service>, config: dialects::Config) -> Self {
+    pub(crate) fn new(service: Arc<Service>, config: dialects::Config, traces: Option<Arc<Traces>>) -> Self {
         let now = service.clock.now().0;
         let router = Router::new(config);
         Self {
             metrics: Metrics::new(&service),
             service,
             docs: Docs::new(&router),
+            traces: traces.map(|traces| (traces, Paths::of(&router))),
             router,
             // The lower half of the seconds is enough to tell starts apart in a log.
             start: now.div_euclid(1_000_000) as u32,
@@ -132,8 +136,15 @@ impl Server {
             _ => match self.docs.answer(head.method.as_str(), path) {
                 Some(page) => page,
                 None => {
-                    let response = self.routed(head, incoming, &id.to_string()).await;
                     let method = Method::parse(head.method.as_str());
+                    let text = id.to_string();
+                    let routed = self.routed(head, incoming, &text);
+                    let response = match &self.traces {
+                        None => routed.await,
+                        Some((traces, paths)) => {
+                            traces.follow(paths, (method, &head.headers), id, routed).await
+                        }
+                    };
                     self.metrics.answered(method, &response, begun.elapsed());
                     response
                 }

@@ -2,7 +2,7 @@
 //!
 //! The path of a request is short: hyper reads its head, [`dialects::answer()`] answers, [`exchange`] is between the two.
 //! What is here besides are limits: on connections and how long they are waited for ([`connections`], [`patient`]), on heads,
-//! on how long a stop may take; and TLS ([`tls`]).
+//! on how long a stop may take; TLS ([`tls`]); and the traces of requests ([`traces`]).
 
 mod connections;
 mod exchange;
@@ -10,6 +10,7 @@ mod patient;
 mod scrape;
 mod stop;
 mod tls;
+mod traces;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -34,6 +35,7 @@ pub(crate) use exchange::Server;
 pub(crate) use scrape::scrape;
 pub(crate) use stop::on_signal;
 pub(crate) use tls::{Files, acceptor};
+pub(crate) use traces::Traces;
 
 /// The most bytes of a request's head: a URL of 8 KiB, as much of headers, and room for what they stand in.
 const HEAD_BYTES: usize = 20 << 10;

@@ -23,4 +23,5 @@ mod schemathesis;
 mod servers;
 mod signing;
 mod simulate;
+mod traces;
 mod verify;
