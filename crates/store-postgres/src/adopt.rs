@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::{Action, Book, BookNo, Done, Position, Record, RowKey};
+use ledger::{Action, Book, BookNo, Position, Record, RowKey};
 use store::StoreError;
 use tokio::time::{Instant, sleep_until};
 
@@ -84,7 +84,9 @@ fn rows_of(work: &Work) -> &Book {
 fn named(records: &[Arc<Record>]) -> Vec<RowKey> {
     let mut rows = Vec::new();
     for record in records {
-        let Ok(done) = &record.outcome else { continue };
+        if record.outcome.is_err() {
+            continue;
+        }
         for made in record.booked().iter().flat_map(|booked| &booked.moves) {
             rows.extend([RowKey::Account(made.from.id), RowKey::Account(made.to.id)]);
         }
@@ -102,9 +104,8 @@ fn named(records: &[Arc<Record>]) -> Vec<RowKey> {
             Action::CreateAccount(new) => {
                 let limits = new.limits.iter().map(|limit| limit.asset);
                 rows.extend(limits.chain(new.currency).map(RowKey::Asset));
-                if matches!(done, Done::Account { primary: true, .. }) {
-                    rows.push(RowKey::Primary(new.owner, new.purpose));
-                }
+                // It may take the place of the primary one by a later record of these.
+                rows.push(RowKey::Primary(new.owner, new.purpose));
             }
             Action::UpdateAccount(change) => {
                 rows.push(RowKey::Account(change.id));

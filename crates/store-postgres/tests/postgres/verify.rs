@@ -27,7 +27,7 @@ async fn open(database: &Database) -> PostgresStore {
 async fn busy_store() -> Database {
     let database = Cluster::shared().database(make_store).await;
     let store = open(&database).await;
-    for batch in stream(3, 3_000) {
+    for batch in stream(10, 3_000) {
         store.submit(batch).await;
     }
     store.close().await.expect("it closes");
