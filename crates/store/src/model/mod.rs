@@ -52,7 +52,7 @@ impl Model {
         Self {
             world: Mutex::new(World::new()),
             text_keys: Mutex::new(BTreeMap::new()),
-            signing_keys: Mutex::new(SigningKeys::of(SigningKey::new([7; 8], [7; 32], Micros(0)))),
+            signing_keys: Mutex::new(SigningKeys::of(SigningKey::new([7; 8], [7; 32], clock()))),
             moved: Notify::new(),
             clock: Box::new(clock),
         }

@@ -171,7 +171,7 @@ fn every_operation_has_a_command() {
 
 fn about_clients(asks: &mut Asks<'_>, client: &str, spare: &str) {
     asks.ask("listKeys", &["key", "list"]);
-    let rotate = ["key", "rotate", spare, "--overlap-seconds", "60", "--key", "r"];
+    let rotate = ["key", "rotate", spare, "--overlap-seconds", "60", "--key", "o"];
     let (made, table) = asks.ask("rotateKey", &rotate);
     assert_eq!(
         (&made["replaces"]["id"], &made["label"]),
