@@ -466,7 +466,14 @@ async fn positions_of_other_books_are_not_reached() {
             .await;
         // What is asked as of a position that is not there yet is answered as of now.
         assert_eq!([waited.status, asked.status], [503, 200], "{waited:?} {asked:?}");
-        answers.push([waited, asked].map(|answer| format!("{answer:?}").replace(&position, "N")));
+        // Word by word: its digits may be in an id, too.
+        let unnamed = |answer| {
+            let text = format!("{answer:?}");
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+            let words = words.map(|word| if word == position { "N" } else { word });
+            words.collect::<Vec<_>>().join(" ")
+        };
+        answers.push([waited, asked].map(unnamed));
     }
     assert_eq!(answers[0], answers[1]);
 }
