@@ -23,9 +23,6 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_mi
 /// For how long commands are gathered, at least and at most, where others write too.
 const GATHER: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(4));
 
-/// What joins a batch late is at least this part of it.
-const LATE: usize = 4;
-
 /// How much later than its deadline a request is answered by itself.
 const GRACE: Duration = Duration::from_millis(100);
 
@@ -62,12 +59,6 @@ struct Queues {
 }
 
 impl Queues {
-    /// How many commands wait for a book.
-    fn waiting(&self, book: BookNo) -> usize {
-        let queue = self.by_book.get(&book).into_iter().flatten();
-        queue.map(|job| job.commands.len()).sum()
-    }
-
     /// The next jobs of a book, up to a batch's worth with the `count` commands that are there.
     fn pop(&mut self, book: BookNo, mut count: usize) -> Vec<Job> {
         let mut jobs = Vec::new();
@@ -228,20 +219,14 @@ impl Lane {
         }
     }
 
-    /// Tries a batch once. What has come by the time the book is locked joins it, unless it is too little to be worth another
-    /// question that everybody waits for.
+    /// Tries a batch once. What has come by the time the book is locked joins it.
     async fn attempt(&self, jobs: &mut Vec<Job>) -> Tried {
         let deadline = Instant::now() + self.lanes.patience;
         let last = jobs.iter().map(|job| job.deadline).max().unwrap_or(deadline);
         let first = jobs.iter().map(|job| Arc::clone(&job.commands)).collect();
         let mut late = || {
             let count = jobs.iter().map(|job| job.commands.len()).sum();
-            let mut queues = self.lanes.queues.lock();
-            let late = match queues.waiting(self.book) >= count / LATE {
-                true => queues.pop(self.book, count),
-                false => Vec::new(),
-            };
-            drop(queues);
+            let late = self.lanes.queues.lock().pop(self.book, count);
             let commands = late.iter().map(|job| Arc::clone(&job.commands)).collect();
             jobs.extend(late);
             commands
