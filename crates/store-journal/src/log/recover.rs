@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::disk::{Beside, Disk, DiskError, UNFINISHED};
+use super::disk::{Beside, Disk, DiskError, OpenMode, UNFINISHED};
 use super::error::LogError;
 use super::frame::{FRAME_HEADER, FRAME_MAGIC, FrameHeader, FrameKind, FrameView, Seal, hash_frame};
 use super::reader::nonzero;
@@ -198,14 +198,19 @@ fn valid_frame(
 }
 
 /// Moves what is behind the last valid frame to side files, then zeroes it, durably.
+///
+/// An opening before this one may have come as far as the zeros and failed to sync them: then they are what is read, and the
+/// disk still has what was there. The side files were durable before, so as many bytes as those have are zeroed again.
 fn cut(disk: &dyn Disk, shared: &Shared, stop: &Stop, recovery: &mut Recovery) -> Result<(), LogError> {
+    let sequence = recovery.position.sequence + 1;
+    let before = longest_set_aside(disk, sequence)?;
     let mut offset = stop.offset;
     let segments = shared.segments.all();
     for segment in segments.iter().skip(stop.segment as usize - 1) {
-        let length = segment.file.len()?;
+        let mut end = (offset + before).min(segment.span.capacity);
         if let Some(range) = nonzero(segment, offset)? {
             let range = offset..range.end;
-            let name = set_aside(disk, segment, range.clone(), recovery.position.sequence + 1)?;
+            let name = set_aside(disk, segment, range.clone(), sequence)?;
             tracing::warn!(
                 segment = file_name(segment.span.number),
                 offset = range.start,
@@ -215,17 +220,10 @@ fn cut(disk: &dyn Disk, shared: &Shared, stop: &Stop, recovery: &mut Recovery) -
             );
             recovery.bytes_cut += range.end - range.start;
             recovery.cut_files.push(name);
-            segment
-                .file
-                .write_zeros(range.start, range.end)
-                .map_err(write_failed)?;
+            end = end.max(range.end);
         }
-        if length < segment.span.capacity {
-            let from = length.max(offset);
-            segment
-                .file
-                .write_zeros(from, segment.span.capacity)
-                .map_err(write_failed)?;
+        if offset < end {
+            segment.file.write_zeros(offset, end).map_err(write_failed)?;
         }
         offset = super::segment::SEGMENT_HEADER;
     }
@@ -269,6 +267,27 @@ fn confirm_last(segments: &Segments, position: &LogPosition) -> Result<(), LogEr
         .map_err(LogError::WriteFailed)
 }
 
+/// How a side file of a frame's bytes is called.
+fn side_name(sequence: u64, number: u32) -> String {
+    match number {
+        1 => format!("torn-{sequence}.bin"),
+        _ => format!("torn-{sequence}-{number}.bin"),
+    }
+}
+
+/// The most bytes that any opening set aside of a frame.
+fn longest_set_aside(disk: &dyn Disk, sequence: u64) -> Result<u64, LogError> {
+    let taken = disk.list()?;
+    let mut longest = 0;
+    for name in (1..).map(|number| side_name(sequence, number)) {
+        if !taken.contains(&name) {
+            break;
+        }
+        longest = longest.max(disk.open(&name, OpenMode::Existing)?.len()?);
+    }
+    Ok(longest)
+}
+
 /// Copies bytes to a file of a name that is free.
 fn set_aside(
     disk: &dyn Disk,
@@ -277,12 +296,11 @@ fn set_aside(
     sequence: u64,
 ) -> Result<String, LogError> {
     let taken = disk.list()?;
-    let mut name = format!("torn-{sequence}.bin");
-    let mut number = 2;
-    while taken.contains(&name) {
-        name = format!("torn-{sequence}-{number}.bin");
+    let mut number = 1;
+    while taken.contains(&side_name(sequence, number)) {
         number += 1;
     }
+    let name = side_name(sequence, number);
     let mut file = Beside::create(disk, &name)?;
     let mut chunk = vec![0; 1 << 20];
     let mut at = range.start;

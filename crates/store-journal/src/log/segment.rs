@@ -131,6 +131,15 @@ impl Segment {
         if span.capacity < SEGMENT_HEADER || span.end() > ADDRESS_LIMIT {
             return Err(damaged("has impossible addresses"));
         }
+        // Segments get their names when they have their whole length. What is gone may have held frames.
+        let length = file.len()?;
+        if length < span.capacity {
+            let what = format!(
+                "its file ends here, though its header says that it has {} bytes",
+                span.capacity
+            );
+            return Err(LogError::damaged(number, length, None, what));
+        }
         Ok((Self { span, file }, found))
     }
 
