@@ -1,10 +1,11 @@
-//! What a developer does with this repository: `cargo xtask test | ci | soak | bench`.
+//! What a developer does with this repository: `cargo xtask test | ci | soak | fuzz | bench`.
 #![allow(
     clippy::print_stderr,
     reason = "a command-line tool says on stderr what went wrong"
 )]
 
 mod bench;
+mod fuzz;
 mod layering;
 mod requirements;
 mod run;
@@ -25,6 +26,8 @@ enum Task {
     Ci,
     /// Runs the tests in their long form: more random streams, more kills, minutes under load
     Soak(Soak),
+    /// Tries what reads others' bytes with bytes that lead into ever more of its code
+    Fuzz(fuzz::Fuzz),
     /// Measures Saldo on PostgreSQL against a plain SQL ledger, and writes BENCHMARKS.md
     Bench(bench::Bench),
 }
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::Ci => ci(),
         Task::Soak(soak) => soak.run(),
+        Task::Fuzz(fuzz) => fuzz.run(),
         Task::Bench(bench) => bench.run(),
     };
     match done {
@@ -79,6 +83,7 @@ fn test() -> Result {
 fn ci() -> Result {
     step("format");
     run::run(cargo(&["fmt", "--all", "--check"]))?;
+    run::run(cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
     step("layering");
     layering::check()?;
     step("licences, advisories, bans");

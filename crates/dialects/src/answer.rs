@@ -125,7 +125,7 @@ impl Checked<'_> {
             config: self.router.config(),
             caller: &caller,
         };
-        self.within((self.route.handler)(context, &request)).await
+        self.within((self.route.handler.answer)(context, &request)).await
     }
 
     /// What `work` answers, if it does in time. How long a body may take to arrive is counted apart.

@@ -14,8 +14,14 @@ use crate::openapi::{Description, Operation};
 /// A future that a table can hold.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Answers a request: [`handle`] of an [`Endpoint`].
-pub type Handler = for<'a, 'r> fn(Context<'a>, &'a Request<'r>) -> Boxed<'a, Result<Response, Problem>>;
+/// An [`Endpoint`] in a table: see [`handle`].
+#[derive(Clone, Copy)]
+pub struct Handler {
+    /// Reads, waits until the book is as new as was asked for, does, writes.
+    pub answer: for<'a, 'r> fn(Context<'a>, &'a Request<'r>) -> Boxed<'a, Result<Response, Problem>>,
+    /// Only reads, and says what is wrong.
+    pub check: fn(&Request<'_>, &Config) -> Result<(), Problem>,
+}
 
 /// Says what is particular about a route, for the OpenAPI document.
 pub type Describe = fn(&Config) -> Operation;
@@ -54,8 +60,16 @@ pub trait Endpoint {
     ) -> Result<Response, Problem>;
 }
 
-/// The handler of an endpoint: reads, waits until the book is as new as was asked for, does, writes.
-pub fn handle<'a, 'r, E: Endpoint>(
+/// The handler of an endpoint.
+#[must_use]
+pub const fn handle<E: Endpoint>() -> Handler {
+    Handler {
+        answer: answer::<E>,
+        check: |request, config| E::parse(request, config).map(drop),
+    }
+}
+
+fn answer<'a, 'r, E: Endpoint>(
     context: Context<'a>,
     request: &'a Request<'r>,
 ) -> Boxed<'a, Result<Response, Problem>> {

@@ -1,22 +1,7 @@
-//! Saldo, a balance server: the binary.
-//!
-//! [`cli`] reads the command line; each command is a module there, [`sandbox`] and [`bench`] ones of their own. [`http`] turns requests
-//! into those of [`dialects`] and answers back; what they mean is not its business. [`docs`] is the
-//! page about the API. [`place`] finds and opens stores, [`log`] is what is said meanwhile.
-
-mod bench;
-mod cli;
-mod docs;
-mod failure;
-mod http;
-mod log;
-mod metrics;
-mod place;
-mod sandbox;
-mod settings;
+//! Saldo, a balance server: the binary. All of it is in the library beside, which is for this binary and for fuzzing.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    saldo::run()
 }

@@ -39,12 +39,12 @@ pub fn dialect() -> Dialect {
         routes: vec![
             get(
                 CUSTOMER_ACCOUNT,
-                handle::<customer_account::GetCustomerAccount>,
+                handle::<customer_account::GetCustomerAccount>(),
                 openapi::customer_account,
             ),
             get(
                 "/clients/accounts",
-                handle::<client_accounts::ListClientAccounts>,
+                handle::<client_accounts::ListClientAccounts>(),
                 openapi::client_accounts,
             ),
         ],

@@ -30,7 +30,7 @@ pub fn dialect() -> Dialect {
             pattern: "/card-balance-accounts/{accountId}",
             access: Access::Scope(Scopes::READ),
             body: BodySize::Usual,
-            handler: handle::<card_balance::GetCardBalanceAccount>,
+            handler: handle::<card_balance::GetCardBalanceAccount>(),
             describe: openapi::card_balance,
         }],
         authenticate: |service, request| {

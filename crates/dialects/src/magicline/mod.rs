@@ -26,7 +26,7 @@ pub fn dialect() -> Dialect {
             pattern: "/customers/{customerId}/account/balances",
             access: Access::Scope(Scopes::CUSTOMER_ACCOUNT_READ),
             body: BodySize::Usual,
-            handler: handle::<balances::GetAccountBalances>,
+            handler: handle::<balances::GetAccountBalances>(),
             describe: openapi::balances,
         }],
         authenticate: |service, request| {

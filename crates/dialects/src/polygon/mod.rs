@@ -27,7 +27,7 @@ pub fn dialect() -> Dialect {
                 pattern: "/auth/token",
                 access: Access::Public,
                 body: BodySize::Credentials,
-                handler: handle::<token::IssueToken>,
+                handler: handle::<token::IssueToken>(),
                 describe: openapi::token,
             },
             Route {
@@ -35,7 +35,7 @@ pub fn dialect() -> Dialect {
                 pattern: "/customers/{id}/balance",
                 access: Access::Scope(Scopes::READ),
                 body: BodySize::Usual,
-                handler: handle::<balance::GetCustomerBalance>,
+                handler: handle::<balance::GetCustomerBalance>(),
                 describe: openapi::customer_balance,
             },
         ],

@@ -9,7 +9,7 @@ mod config;
 mod copy;
 mod export;
 mod help;
-mod import;
+pub(crate) mod import;
 mod init;
 mod man;
 mod migrate;

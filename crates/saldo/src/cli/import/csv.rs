@@ -2,8 +2,7 @@
 //! what it owes to `receivable`, against one `external` account.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::path::Path;
+use std::io::Read;
 use std::sync::Arc;
 
 use ledger::{
@@ -13,21 +12,21 @@ use ledger::{
 
 use super::Target;
 use super::lines::{Item, Problems};
-use crate::failure::Failure;
 
-/// Reads a file of opening balances.
-pub(super) fn read(file: &Path, target: &Target, each: &mut dyn FnMut(Item)) -> Result<Problems, Failure> {
-    let failed =
-        |error: &dyn std::fmt::Display| Failure::while_doing(&format!("reading {}", file.display()), error);
-    let opened = File::open(file).map_err(|error| failed(&error))?;
+/// Reads opening balances.
+pub(super) fn read(
+    input: impl Read,
+    target: &Target,
+    each: &mut dyn FnMut(Item),
+) -> std::io::Result<Problems> {
     let mut input = csv::ReaderBuilder::new()
         .flexible(true)
         .trim(csv::Trim::All)
-        .from_reader(opened);
+        .from_reader(input);
     let mut problems = Problems::default();
     let columns = match input.byte_headers() {
         Ok(head) => Columns::of(head),
-        Err(error) => return Err(failed(&error)),
+        Err(error) => return Err(error.into()),
     };
     let columns = match columns {
         Ok(columns) => columns,

@@ -1,14 +1,11 @@
 //! Lines of JSON, as actions with the lines that they are on; and what is wrong, all at once.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
 
 use ledger::{Action, AssetName, Micros, Plain};
 
 use super::Target;
 use crate::cli::book::{Act, End, Line, Rejected, Roots, read_action};
-use crate::failure::Failure;
 
 /// The longest line that is read.
 const LONGEST: usize = 64 << 20;
@@ -61,18 +58,17 @@ impl Problems {
 }
 
 /// Calls `each` with the number and bytes of every line; a line that is too long ends it.
-pub(super) fn each_line(
-    file: &Path,
+fn each_line(
+    input: impl Read,
     problems: &mut Problems,
     mut each: impl FnMut(u64, &[u8], &mut Problems),
-) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::while_doing(&format!("reading {}", file.display()), error);
-    let mut input = BufReader::with_capacity(1 << 20, File::open(file).map_err(failed)?);
+) -> std::io::Result<()> {
+    let mut input = BufReader::with_capacity(1 << 20, input);
     let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();
         let mut limited = (&mut input).take(LONGEST as u64 + 1);
-        if limited.read_until(b'\n', &mut bytes).map_err(failed)? == 0 {
+        if limited.read_until(b'\n', &mut bytes)? == 0 {
             return Ok(());
         }
         if bytes.len() > LONGEST {
@@ -90,8 +86,12 @@ pub(super) fn each_line(
     Ok(())
 }
 
-/// Reads a file of lines of JSON.
-pub(super) fn read(file: &Path, target: &Target, each: &mut dyn FnMut(Item)) -> Result<Problems, Failure> {
+/// Reads lines of JSON.
+pub(super) fn read(
+    input: impl Read,
+    target: &Target,
+    each: &mut dyn FnMut(Item),
+) -> std::io::Result<Problems> {
     let mut problems = Problems::default();
     let mut reading = Reading {
         target,
@@ -102,7 +102,7 @@ pub(super) fn read(file: &Path, target: &Target, each: &mut dyn FnMut(Item)) -> 
         last: 0,
         at: None,
     };
-    each_line(file, &mut problems, |line, bytes, problems| {
+    each_line(input, &mut problems, |line, bytes, problems| {
         reading.last = line;
         match reading.take(line, bytes) {
             Ok(item) => item.into_iter().for_each(&mut *each),

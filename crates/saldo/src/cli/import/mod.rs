@@ -4,6 +4,7 @@ mod csv;
 mod lines;
 mod trial;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -82,14 +83,42 @@ impl Import {
     }
 }
 
+/// Whether a file has opening balances.
+fn is_csv(file: &Path) -> bool {
+    file.extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+}
+
 /// Reads a file, in one format or the other.
 fn read(file: &Path, target: &Target, each: &mut dyn FnMut(Item)) -> Result<Problems, Failure> {
-    match file
-        .extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
-    {
-        true => csv::read(file, target, each),
-        false => lines::read(file, target, each),
+    let opened = File::open(file);
+    let problems = opened.and_then(|opened| match is_csv(file) {
+        true => csv::read(opened, target, each),
+        false => lines::read(opened, target, each),
+    });
+    problems.map_err(|error| Failure::while_doing(&format!("reading {}", file.display()), error))
+}
+
+/// Tries a file's bytes on an empty book of a new store: what is wrong with them, else how many actions they give.
+pub(crate) fn try_bytes(bytes: &[u8], csv: bool) -> Result<u64, String> {
+    let target = Target {
+        book: BookNo(1),
+        root: ClientId(0x0190_163d_8694_739b_aea5_966c_26f8_ad90),
+        assets: ledger::built_in(6).into_iter().map(Arc::new).collect(),
+        now: Micros(1_800_000_000_000_000),
+    };
+    let mut trial = Trial::new(&target).map_err(|failure| failure.to_string())?;
+    let mut refused = Problems::default();
+    let mut each = |item: Item| trial.take(&item, &mut refused);
+    let read = match csv {
+        true => csv::read(bytes, &target, &mut each),
+        false => lines::read(bytes, &target, &mut each),
+    };
+    let mut problems = read.map_err(|error| error.to_string())?;
+    problems.join(refused);
+    match problems.to_text() {
+        Some(text) => Err(text),
+        None => Ok(trial.count()),
     }
 }
 
