@@ -70,6 +70,7 @@ pub async fn answer(
     response.set("x-request-id", id.to_owned());
     if request.method == Method::Head {
         response.body = Bytes::new();
+        response.rest = None;
     }
     response
 }

@@ -100,6 +100,15 @@ pub trait Arriving: Send {
     fn read(&mut self, limit: usize) -> Boxed<'_, Result<Option<Bytes>, Problem>>;
 }
 
+/// What is left of an answer: it is made while it is sent.
+pub trait Rest: Send + std::fmt::Debug {
+    /// The next bytes, some at least; `None` at the end.
+    ///
+    /// # Errors
+    /// It can't go on, and must not look as if this were its end.
+    fn next(&mut self) -> Boxed<'_, Result<Option<Vec<u8>>, Problem>>;
+}
+
 /// Values of a pattern's `{…}`, in order; each still percent-encoded.
 pub type Params<'a> = SmallVec<[&'a str; 2]>;
 
@@ -277,6 +286,8 @@ pub struct Response {
     pub body: Bytes,
     /// The wire format that answered, and the pattern of its route; `None` where the path or the method is nobody's.
     pub route: Option<(&'static str, &'static str)>,
+    /// What is made of the body while it is sent, behind what is there of it.
+    pub rest: Option<Box<dyn Rest>>,
     /// The book that it is about, where somebody with a key asked.
     pub book: Option<BookNo>,
 }
@@ -304,6 +315,7 @@ impl Response {
             status,
             headers: SmallVec::new(),
             body: Bytes::new(),
+            rest: None,
             route: None,
             book: None,
         }

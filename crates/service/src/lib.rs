@@ -9,6 +9,7 @@
 pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod events;
 pub mod limit;
 pub mod metrics;
 pub mod problem;
@@ -49,6 +50,7 @@ pub use clock::Clock;
 pub use config::Config;
 pub use customers::{CreateCustomer, CustomerView, SetDunning};
 pub use dated::{Opener, check_texts};
+pub use events::{Event, EventKind, Events, Happened};
 pub use holds::{CaptureHold, Portion, ReleaseHold};
 pub use jwt::IssuedToken;
 pub use keys::{CreateKey, KeyMade, KeyRotated, KeyView, OVERLAP, OVERLAP_MAX, RotateKey};

@@ -212,7 +212,7 @@ fn account(view: &AccountView) -> Json {
     reply::object(size, |body| account_members(body, view))
 }
 
-fn account_members(body: &mut Json, view: &AccountView) {
+pub(super) fn account_members(body: &mut Json, view: &AccountView) {
     reply::id(body, "id", view.id.0);
     let (owner, kind) = match view.owner {
         Owner::Client(id) => (id.0, "client"),

@@ -63,7 +63,7 @@ impl Endpoint for Register {
     }
 }
 
-fn asset_members(body: &mut Json, name: &AssetName, exponent: u8, kind: AssetKind) {
+pub(super) fn asset_members(body: &mut Json, name: &AssetName, exponent: u8, kind: AssetKind) {
     body.key("asset").string(name.as_str());
     body.key("code").string(name.code());
     if let Some(network) = name.network() {
@@ -201,7 +201,7 @@ impl Endpoint for ListRates {
     }
 }
 
-fn rate_members(body: &mut Json, row: &RateRow) {
+pub(super) fn rate_members(body: &mut Json, row: &RateRow) {
     let rate = &row.rate;
     body.key("base").string(rate.base.as_str());
     body.key("quote").string(rate.quote.as_str());

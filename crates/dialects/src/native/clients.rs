@@ -131,7 +131,7 @@ fn client(view: &ClientView) -> Json {
     reply::object(size, |body| client_members(body, view))
 }
 
-fn client_members(body: &mut Json, view: &ClientView) {
+pub(super) fn client_members(body: &mut Json, view: &ClientView) {
     reply::id(body, "id", view.id.0);
     if let Some(parent) = view.parent {
         reply::id(body, "parentId", parent.0);
@@ -298,16 +298,18 @@ impl Endpoint for ListKeys {
     }
 
     fn render(found: &Self::Output, _: &Config, _: &Metrics) -> Result<Response, Problem> {
-        Ok(reply::list(found, 320, |items, KeyView { key, label }| {
-            items.object(|item| {
-                reply::id(item, "id", key.id.0);
-                key_members(item, key.client, label, key.scopes, key.expires_at);
-                item.key("createdAt").string(&time::format(key.created_at));
-                if let Some(end) = key.revoked_at {
-                    item.key("revokedAt").string(&time::format(end));
-                }
-            });
+        Ok(reply::list(found, 320, |items, one| {
+            items.object(|item| key_item(item, one));
         }))
+    }
+}
+
+pub(super) fn key_item(body: &mut Json, KeyView { key, label }: &KeyView) {
+    reply::id(body, "id", key.id.0);
+    key_members(body, key.client, label, key.scopes, key.expires_at);
+    body.key("createdAt").string(&time::format(key.created_at));
+    if let Some(end) = key.revoked_at {
+        body.key("revokedAt").string(&time::format(end));
     }
 }
 

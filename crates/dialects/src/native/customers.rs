@@ -182,7 +182,7 @@ fn customer(view: &CustomerView) -> Json {
     reply::object(size, |body| customer_members(body, view))
 }
 
-fn customer_members(body: &mut Json, view: &CustomerView) {
+pub(super) fn customer_members(body: &mut Json, view: &CustomerView) {
     reply::id(body, "id", view.id.0);
     body.key("number").int(view.number);
     reply::id(body, "clientId", view.client.0);

@@ -10,6 +10,7 @@ mod batch;
 mod body;
 mod clients;
 mod customers;
+mod events;
 mod forms;
 mod holds;
 mod metadata;
@@ -228,6 +229,7 @@ fn about_money() -> Vec<Route> {
             handle::<holds::ReleaseIt>(),
             books::release_hold,
         ),
+        get("/events", events::STREAM, books::stream_events),
     ]
 }
 

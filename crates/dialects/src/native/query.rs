@@ -31,6 +31,22 @@ impl Param<'_> {
         self.text.map(read).transpose()
     }
 
+    /// A whole number in a range, if it is there.
+    pub(super) fn number(
+        self,
+        range: std::ops::RangeInclusive<u64>,
+        expected: &str,
+    ) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.text else { return Ok(None) };
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| digits && range.contains(number));
+        let number = number.ok_or_else(|| Problem::bad(self.name, format!("must be {expected}")))?;
+        Ok(Some(number))
+    }
+
     /// A text of this form, which must be there.
     pub(super) fn need<T>(self, form: &Form<T>) -> Result<T, Problem> {
         let name = self.name;

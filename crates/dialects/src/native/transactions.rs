@@ -199,17 +199,16 @@ pub(super) fn booked(done: &TransactionDone, config: &Config) -> Result<Response
     let booked = done
         .booked()
         .ok_or_else(|| Problem::internal("a transaction was accepted and booked nothing"))?;
-    let shown = Shown {
-        record: &done.record,
-        nth: done.nth,
-        texts: &done.texts,
-        hold: None,
-        posted: None,
-    };
+    let shown = Shown::done(done);
     let body = reply::object(shown.size(), |body| shown.write(body));
     let location = format!("{}/transactions/{}", config.native.prefix, uuid(booked.id.0));
     let response = Response::json(201, body).with("location", location);
     Ok(reply::recorded(response, done.record.position, done.replayed))
+}
+
+/// A transaction as it was booked.
+pub(super) fn booked_members(body: &mut Json, done: &TransactionDone) {
+    Shown::done(done).write(body);
 }
 
 /// Whether it was held or posted, as it was booked.
@@ -236,6 +235,16 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
+    fn done(done: &'a TransactionDone) -> Self {
+        Self {
+            record: &done.record,
+            nth: done.nth,
+            texts: &done.texts,
+            hold: None,
+            posted: None,
+        }
+    }
+
     fn view(TransactionShown { view, texts }: &'a TransactionShown) -> Self {
         Self {
             texts,

@@ -4,18 +4,20 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dialects::{Arriving, Body, Boxed, Headers, Method, Request, Response, Router};
 use http_body::{Body as _, Frame};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::HeaderMap;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use service::{Problem, Service};
+use tokio::sync::watch;
 
+use super::live::Live;
 use super::traces::{Paths, Traces};
 use crate::docs::Docs;
 use crate::log::{self, RequestId};
@@ -41,8 +43,11 @@ pub(crate) struct Server {
     /// Request ids are this start's name and a number, so that two starts have none in common.
     start: u32,
     requests: AtomicU64,
-    stopping: AtomicBool,
+    stopping: watch::Sender<bool>,
 }
+
+/// The body of an answer: all there is, or made while it is sent.
+pub(super) type AnswerBody = Either<Full<Bytes>, Live>;
 
 impl Server {
     pub(crate) fn new(service: Arc<Service>, config: dialects::Config, traces: Option<Arc<Traces>>) -> Self {
@@ -57,7 +62,7 @@ impl Server {
             // The lower half of the seconds is enough to tell starts apart in a log.
             start: now.div_euclid(1_000_000) as u32,
             requests: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
         }
     }
 
@@ -65,16 +70,16 @@ impl Server {
         &self.service
     }
 
-    /// Says to whoever asks that nothing more should be sent here.
+    /// Says to whoever asks that nothing more should be sent here, and ends answers that have no end.
     pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.stopping.send_replace(true);
     }
 
     pub(super) async fn answer(
         &self,
         request: hyper::Request<Incoming>,
         from: From,
-    ) -> hyper::Response<Full<Bytes>> {
+    ) -> hyper::Response<AnswerBody> {
         let id = RequestId {
             start: self.start,
             number: self.requests.fetch_add(1, Ordering::Relaxed),
@@ -87,7 +92,7 @@ impl Server {
         request: hyper::Request<Incoming>,
         from: From,
         id: RequestId,
-    ) -> hyper::Response<Full<Bytes>> {
+    ) -> hyper::Response<AnswerBody> {
         let begun = Instant::now();
         let (head, incoming) = request.into_parts();
         let mut response = match ambiguous(&head) {
@@ -110,7 +115,9 @@ impl Server {
             // Off unless it is asked for by name.
             tracing::debug!(target: "saldo::access", method, path, status, client = client(), micros, "answered");
         }
-        Self::spelled(response)
+        let rest = response.rest.take();
+        let rest = rest.map(|rest| Live::new(rest, self.stopping.subscribe(), id));
+        Self::spelled(response, rest)
     }
 
     /// The answer to a request that is well formed.
@@ -153,8 +160,8 @@ impl Server {
     }
 
     /// What is counted; for the address that is for nothing else.
-    pub(super) fn metrics(&self) -> hyper::Response<Full<Bytes>> {
-        Self::spelled(self.metrics.answer())
+    pub(super) fn metrics(&self) -> hyper::Response<AnswerBody> {
+        Self::spelled(self.metrics.answer(), None)
     }
 
     /// The same for whoever has an operator's key: it tells of all clients together.
@@ -206,7 +213,7 @@ impl Server {
 
     /// Whether requests, writes too, can be sent here now.
     async fn readiness(&self) -> Response {
-        if self.stopping.load(Ordering::Relaxed) {
+        if *self.stopping.borrow() {
             return plain(503, "stopping");
         }
         match tokio::time::timeout(READY_WITHIN, self.service.store.ready()).await {
@@ -216,8 +223,12 @@ impl Server {
         }
     }
 
-    fn spelled(response: Response) -> hyper::Response<Full<Bytes>> {
-        let mut spelled = hyper::Response::new(Full::new(response.body));
+    fn spelled(response: Response, rest: Option<Live>) -> hyper::Response<AnswerBody> {
+        let body = match rest {
+            None => Either::Left(Full::new(response.body)),
+            Some(live) => Either::Right(live),
+        };
+        let mut spelled = hyper::Response::new(body);
         *spelled.status_mut() =
             hyper::StatusCode::from_u16(response.status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
         let headers = spelled.headers_mut();

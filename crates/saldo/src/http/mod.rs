@@ -6,6 +6,7 @@
 
 mod connections;
 mod exchange;
+mod live;
 mod patient;
 mod scrape;
 mod stop;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
-use super::exchange::Server;
+use super::exchange::{AnswerBody, Server};
 
 /// How long a connection may be without a request.
 const IDLE: Duration = Duration::from_secs(120);
@@ -54,8 +54,9 @@ pub(crate) async fn scrape(listener: TcpListener, server: Arc<Server>) {
     }
 }
 
-fn nothing() -> hyper::Response<Full<Bytes>> {
-    let mut response = hyper::Response::new(Full::new(Bytes::from_static(b"only /metrics is here\n")));
+fn nothing() -> hyper::Response<AnswerBody> {
+    let body = Full::new(Bytes::from_static(b"only /metrics is here\n"));
+    let mut response = hyper::Response::new(Either::Left(body));
     *response.status_mut() = hyper::StatusCode::NOT_FOUND;
     response
 }

@@ -449,6 +449,14 @@ impl Client {
         answer(request.header("Content-Type", "application/json").send(body)).expect("an answer")
     }
 
+    pub(crate) fn delete(&self, path: &str) -> Answer {
+        let mut request = self.agent.delete(format!("{}{path}", self.url));
+        for (name, value) in self.all(&[]) {
+            request = request.header(name, value);
+        }
+        answer(request.call()).expect("an answer")
+    }
+
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.try_post(path, &[], &body.to_string()).expect("an answer")
     }

@@ -41,6 +41,9 @@ def before_call(context, case, kwargs):
     waits = str(headers.get("Saldo-Min-Position", ""))
     if waits.isdigit() and len(waits) < 20 and int(waits) > 1:
         headers["Saldo-Min-Position"] = "1"
+    if str((case.query or {}).get("wait", "")).isdigit():
+        # So long it would be waited for.
+        case.query["wait"] = "1"
     ends = case.method == "DELETE" or case.path.endswith("/rotate")
     if ends and (case.path_parameters or {}).get("id") in KEYS:
         case.path_parameters["id"] = str(uuid.uuid4())

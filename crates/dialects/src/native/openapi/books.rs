@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::events::{LINES, MOST, WAIT_MOST};
 use super::{id, list, read, time, write};
 use crate::Config;
 use crate::openapi::Operation;
@@ -10,6 +11,7 @@ use crate::openapi::schema::{reference, word};
 const ACCOUNTS: &str = "Accounts";
 const TRANSACTIONS: &str = "Transactions";
 const HOLDS: &str = "Holds";
+const EVENTS: &str = "Events";
 
 const FROM: &str = "Recorded at this time or later.";
 const TO: &str = "Recorded before this time.";
@@ -152,4 +154,27 @@ pub(crate) fn release_hold(_: &Config) -> Operation {
     write("releaseHold", HOLDS, "Release a hold", body, (201, "Transaction"))
         .of("hold")
         .about("All of it, or a part.")
+}
+
+pub(crate) fn stream_events(_: &Config) -> Operation {
+    let number = |least: u64, most: u64| json!({"type": "integer", "minimum": least, "maximum": most});
+    let mut operation = read("streamEvents", EVENTS, "Read what was recorded, in order", "Event")
+        .query("after", number(0, MOST), "Behind this position; from the first one on unless given.")
+        .query("limit", number(1, MOST), "The most events.")
+        .query(
+            "wait",
+            number(1, WAIT_MOST),
+            "Follow the book, until nothing came for so many seconds.",
+        )
+        .about(
+            "One event a line, in order of positions, of all that the key sees; up to where the book stood, which is \
+             `Saldo-Position`, unless `wait` follows it. Who names the position of the last event as `after` misses nothing. \
+             With `Accept: text/event-stream` they are server-sent events without end, whose ids are positions \
+             (`Last-Event-ID` goes before `after`).\n\nMoney is shown as it was booked; clients, keys, customers and accounts \
+             are shown as they are now. What was refused is no event.",
+        );
+    operation.done.what = "Events, one a line.";
+    operation.done.body = Some((LINES, reference("Event")));
+    operation.done.headers.push("Cache-Control");
+    operation
 }

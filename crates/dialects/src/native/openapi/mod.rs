@@ -35,6 +35,7 @@ pub(super) fn describe() -> Description {
                 "Holds",
                 "Money that is reserved until it is captured, released, or its time is over.",
             ),
+            ("Events", "What was recorded in a book, in order, as it happens."),
             (
                 "Assets and rates",
                 "Currencies, stablecoins and assets of one's own, and what they are worth in each other.",

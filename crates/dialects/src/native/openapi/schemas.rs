@@ -2,7 +2,7 @@
 
 use ledger::{AccountStatus, Amount, Code, EXPONENT_MAX, Purpose, Scopes};
 use serde_json::{Value, json};
-use service::{OVERLAP, OVERLAP_MAX};
+use service::{EventKind, OVERLAP, OVERLAP_MAX};
 
 use crate::openapi::schema::{about, array, ksuid, object, reference as of, text, time, typeid, uuid, word};
 use crate::spelling::Prefix;
@@ -548,6 +548,40 @@ fn booked() -> Value {
     )
 }
 
+/// One line of `/events`.
+fn event() -> Value {
+    let data = [
+        "Transaction",
+        "Transactions",
+        "Client",
+        "Key",
+        "Customer",
+        "Account",
+        "RegisteredAsset",
+        "Rates",
+    ];
+    let data: Vec<_> = data.into_iter().map(of).collect();
+    object(
+        "",
+        &[
+            ("position", counted()),
+            ("type", word(EventKind::ALL.iter().map(|kind| kind.as_str()))),
+            ("recordedAt", time()),
+            (
+                "clientId?",
+                about(uuid(), "The client whose key did it, if the asker sees it."),
+            ),
+            (
+                "data",
+                about(
+                    json!({"anyOf": data}),
+                    "The transaction as it was booked (of a batch all that are in sight); else what it is about, as it is now.",
+                ),
+            ),
+        ],
+    )
+}
+
 fn lists() -> Value {
     let list = |item: &str, cursor: Value| object("", &[("items", array(of(item))), ("nextCursor?", cursor)]);
     let cursor = || {
@@ -563,6 +597,7 @@ fn lists() -> Value {
         "Accounts": list("Account", cursor()),
         "Entries": list("Entry", cursor()),
         "Transactions": list("Transaction", cursor()),
+        "Event": event(),
         "Holds": list("Hold", cursor()),
         "Assets": list("RegisteredAsset", of("Asset")),
         "Rates": list("RecordedRate", cursor()),

@@ -46,11 +46,13 @@ pub(crate) fn check(router: &Router, method: &str, path: &str, body: &str, answe
         None => panic!("{name}: no body is described: {}", answer.body),
         Some((media_type, content)) => {
             assert_eq!(answer.header("content-type"), Some(media_type.as_str()), "{name}");
-            validate(
-                &format!("{name} {}", answer.status),
-                &content["schema"],
-                &answer.body,
-            );
+            let bodies = match media_type.as_str() {
+                "application/x-ndjson" => answer.body.lines().collect(),
+                _ => vec![answer.body.as_str()],
+            };
+            for body in bodies {
+                validate(&format!("{name} {}", answer.status), &content["schema"], body);
+            }
         }
     }
     let asked = &operation["requestBody"]["content"]["application/json"]["schema"];

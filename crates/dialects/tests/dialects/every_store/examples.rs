@@ -235,6 +235,7 @@ impl Story {
             ("listHolds", format!("/holds?accountId={account}&status=held")),
             ("listAssets", "/assets?limit=2".to_owned()),
             ("listRates", "/rates".to_owned()),
+            ("streamEvents", "/events?after=4&limit=1".to_owned()),
             (
                 "valueCustomer",
                 format!("/customers/{}/valuation?currency=EUR", self.id("customer")),

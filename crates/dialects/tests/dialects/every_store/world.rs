@@ -110,7 +110,12 @@ impl World {
             &headers,
             Body::Whole(body.as_bytes()),
         );
-        let response = dialects::answer(&self.service, &self.router, "req-1", request, None).await;
+        let mut response = dialects::answer(&self.service, &self.router, "req-1", request, None).await;
+        if let Some(rest) = &mut response.rest {
+            while let Some(part) = rest.next().await.unwrap() {
+                response.body.extend(part);
+            }
+        }
         let headers = response
             .headers
             .iter()

@@ -4,6 +4,7 @@ mod bench;
 mod drift;
 mod endpoints;
 mod erasing;
+mod events;
 mod export;
 mod hostile;
 mod import;

@@ -35,7 +35,7 @@ async fn each_route_needs_its_scope() {
         .map(|(_, path, route)| (route.method, path.replace("{id}", &id(1)).replace("/api/v1", "")))
         .collect();
     let before = api.position().await;
-    assert_eq!(routes.len(), 36);
+    assert_eq!(routes.len(), 37);
     let all = service::auth::CLIENT_SCOPES;
     for (method, path) in routes {
         let needs = match (method.as_str(), path.as_str()) {

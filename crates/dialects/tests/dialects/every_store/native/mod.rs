@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod bounds;
 mod erasing;
+mod events;
 mod keys;
 mod money;
 mod register;

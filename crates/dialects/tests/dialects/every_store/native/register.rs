@@ -380,6 +380,7 @@ async fn every_route_answers() {
         format!("/transactions/{posted}"),
         "/holds".to_owned(),
         format!("/holds/{hold}"),
+        "/events?limit=1".to_owned(),
     ] {
         let got = api.get(&path).await.status(200);
         assert_eq!(

@@ -59,6 +59,7 @@ pub(super) const PLACES: &[Place] = &[
     ),
     place("native GET /clients/{id}/keys", "limit cursor", "", ALONE),
     place("native GET /keys", "limit cursor", "", ALONE),
+    place("native GET /events", "after limit wait", "", &["", "?after=3"]),
     place("native DELETE /keys/{id}", "", "", ALONE),
     place(
         "native POST /keys/{id}/rotate",
