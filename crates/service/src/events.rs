@@ -73,6 +73,8 @@ kinds! {
     ClientUpdated = "client.updated";
     /// An API key was made.
     KeyCreated = "key.created";
+    /// An API key took the place of another, which ends: this is the new one.
+    KeyRotated = "key.rotated";
     /// An API key was ended.
     KeyRevoked = "key.revoked";
     /// A customer was made.
@@ -100,6 +102,7 @@ impl EventKind {
             Action::CreateClient(_) => Self::ClientCreated,
             Action::UpdateClient(_) => Self::ClientUpdated,
             Action::CreateApiKey(_) => Self::KeyCreated,
+            Action::RotateApiKey(_) => Self::KeyRotated,
             Action::RevokeApiKey { .. } => Self::KeyRevoked,
             Action::CreateCustomer(_) => Self::CustomerCreated,
             Action::UpdateCustomer(_) | Action::SetDunning { .. } => Self::CustomerUpdated,
@@ -336,6 +339,7 @@ impl Events {
             Action::CreateClient(new) => Some(self.client(new.id).await?),
             Action::UpdateClient(change) => Some(self.client(change.id).await?),
             Action::CreateApiKey(new) => self.key(new.id).await?,
+            Action::RotateApiKey(rotation) => self.key(rotation.id).await?,
             Action::RevokeApiKey { id } => self.key(*id).await?,
             Action::CreateCustomer(new) => Some(self.customer(CustomerRef::Id(new.id)).await?),
             Action::UpdateCustomer(change) => Some(self.customer(CustomerRef::Id(change.id)).await?),

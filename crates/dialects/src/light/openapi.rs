@@ -54,7 +54,9 @@ pub(super) fn describe() -> Description {
 }
 
 pub(super) fn card_balance(_: &Config) -> Operation {
-    let id = json!({"type": "string", "format": "uuid"});
+    // In any case, and no other spelling.
+    let pattern = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$";
+    let id = json!({"type": "string", "format": "uuid", "pattern": pattern});
     Operation {
         id: "lightCardBalanceAccount",
         tag: TAG,

@@ -49,10 +49,7 @@ pub(super) const STREAM: Handler = Handler {
     check: |request, _| read(request).map(drop),
 };
 
-fn stream<'a, 'r>(
-    context: Context<'a>,
-    request: &'a Request<'r>,
-) -> Boxed<'a, Result<Response, Problem>> {
+fn stream<'a, 'r>(context: Context<'a>, request: &'a Request<'r>) -> Boxed<'a, Result<Response, Problem>> {
     Box::pin(async move {
         let asked = read(request)?;
         crate::answer::reach(context, request).await?;

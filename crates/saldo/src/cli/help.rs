@@ -21,6 +21,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
             "client",
             "key",
             "signing-key",
+            "events",
             "asset",
             "rate",
         ],

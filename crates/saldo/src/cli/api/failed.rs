@@ -58,6 +58,12 @@ impl Failed {
         Self::new(Kind::Unanswered, text)
     }
 
+    /// With how to go on.
+    pub(super) fn and(mut self, more: &str) -> Self {
+        self.text = format!("{}; {more}", self.text);
+        self
+    }
+
     fn new(kind: Kind, text: impl Into<String>) -> Self {
         Self {
             kind,

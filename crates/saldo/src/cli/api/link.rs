@@ -1,14 +1,15 @@
 //! The way to a server: HTTP/1.1, plain or over TLS.
 
-use std::io::ErrorKind;
+use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use ureq::http::{Method, Request};
+use ureq::http::{Method, Request, request};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Timeout};
+use ureq::{Agent, BodyReader, Timeout};
 
 use super::args::Server;
 use super::call::Call;
@@ -20,7 +21,11 @@ pub(super) struct Link {
     url: String,
     token: String,
     book: Option<String>,
+    patience: Duration,
 }
+
+/// The media type of what comes line by line.
+const LINES: &str = "application/x-ndjson";
 
 /// A success.
 pub(super) struct Answer {
@@ -60,26 +65,13 @@ impl Link {
             url: server.url.clone(),
             token,
             book: server.book.clone(),
+            patience,
         })
     }
 
     /// Asks, with some more in the query.
     pub(super) fn send(&self, call: &Call, more: &[(&str, String)]) -> Result<Answer, Failed> {
-        let mut request = Request::builder()
-            .method(&call.method)
-            .uri(format!("{}{}", self.url, call.target(more)))
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("accept", "application/json");
-        let headers = [
-            ("saldo-book", &self.book),
-            ("idempotency-key", &call.key),
-            ("saldo-min-position", &call.min_position),
-        ];
-        for (name, value) in headers {
-            if let Some(value) = value {
-                request = request.header(name, value);
-            }
-        }
+        let request = self.request(call, more, "application/json");
         let sent = match &call.body {
             Some(body) => request
                 .header("content-type", "application/json")
@@ -87,12 +79,9 @@ impl Link {
                 .map(|request| self.agent.run(request)),
             None => request.body(()).map(|request| self.agent.run(request)),
         };
-        let sent = sent.map_err(|_| {
-            Failed::usage(
-                "the token, the book, the key or the position has signs that can't stand in a header",
-            )
-        })?;
-        let mut answer = sent.map_err(|error| self.unanswered(call, error))?;
+        let mut answer = sent
+            .map_err(|_| unsendable())?
+            .map_err(|error| self.unanswered(call, error))?;
         let header = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
         let position = header("saldo-position");
         let replayed = header("idempotency-replayed").is_some_and(|value| value == "true");
@@ -114,6 +103,58 @@ impl Link {
         })
     }
 
+    /// Asks for what comes line by line, for however long.
+    pub(super) fn lines(
+        &self,
+        call: &Call,
+        more: &[(&str, String)],
+    ) -> Result<BufReader<BodyReader<'static>>, Failed> {
+        let request = self
+            .request(call, more, LINES)
+            .body(())
+            .map_err(|_| unsendable())?;
+        let request = self.agent.configure_request(request);
+        let request = request
+            .timeout_global(None)
+            .timeout_recv_response(Some(self.patience))
+            .build();
+        let mut answer = self
+            .agent
+            .run(request)
+            .map_err(|error| self.unanswered(call, error))?;
+        let status = answer.status().as_u16();
+        let media = answer.headers().get("content-type");
+        if status != 200 || media.is_none_or(|media| media != LINES) {
+            let body = answer.body_mut().read_to_string().unwrap_or_default();
+            return Err(Failed::answered(
+                if status == 200 { 404 } else { status },
+                body,
+                "",
+            ));
+        }
+        let body = answer.into_body().into_with_config().limit(u64::MAX);
+        Ok(BufReader::new(body.reader()))
+    }
+
+    fn request(&self, call: &Call, more: &[(&str, String)], accept: &str) -> request::Builder {
+        let request = Request::builder()
+            .method(&call.method)
+            .uri(format!("{}{}", self.url, call.target(more)))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("accept", accept);
+        let headers = [
+            ("saldo-book", &self.book),
+            ("idempotency-key", &call.key),
+            ("saldo-min-position", &call.min_position),
+        ];
+        headers
+            .into_iter()
+            .fold(request, |request, (name, value)| match value {
+                Some(value) => request.header(name, value),
+                None => request,
+            })
+    }
+
     /// Why there is no answer, and for a write what is known of it.
     fn unanswered(&self, call: &Call, error: ureq::Error) -> Failed {
         let url = &self.url;
@@ -132,6 +173,10 @@ impl Link {
             )),
         }
     }
+}
+
+fn unsendable() -> Failed {
+    Failed::usage("the token, the book, the key or the position has signs that can't stand in a header")
 }
 
 /// How to repeat a call so that it is not done twice.

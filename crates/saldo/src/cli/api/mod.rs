@@ -11,6 +11,7 @@ mod balance;
 mod call;
 mod client;
 mod customer;
+mod events;
 mod failed;
 mod hold;
 mod key;
@@ -59,6 +60,8 @@ pub(crate) enum Noun {
     Key(Verbs<key::Key>),
     /// The key that signs tokens: rotate it, as an operator
     SigningKey(Verbs<signing_key::SigningKey>),
+    /// What was recorded in a book, in order, and as it happens
+    Events(Alone<events::Events>),
     /// Assets beside the built-in ones: register and list them
     Asset(Verbs<asset::Asset>),
     /// Exchange rates: put and list them
@@ -101,6 +104,10 @@ impl Noun {
             Self::Client(Verbs { server, ask: it }) => ask(&server, it),
             Self::Key(Verbs { server, ask: it }) => ask(&server, it),
             Self::SigningKey(Verbs { server, ask: it }) => ask(&server, it),
+            Self::Events(Alone { server, ask: it }) => end(
+                &server,
+                Link::to(&server).and_then(|link| it.run(&link, server.json)),
+            ),
             Self::Asset(Verbs { server, ask: it }) => ask(&server, it),
             Self::Rate(Verbs { server, ask: it }) => ask(&server, it),
         }
@@ -119,6 +126,11 @@ fn ask(server: &Server, ask: impl Ask) -> ExitCode {
             }
         }
     });
+    end(server, done)
+}
+
+/// Says what went wrong, if it did, and how the program ends.
+fn end(server: &Server, done: Result<(), Failed>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {

@@ -52,7 +52,7 @@ async fn each_route_needs_its_scope() {
             .problem(403, "forbidden");
         assert_eq!(refused.str("/scope"), needs.words().next().unwrap(), "{path}");
     }
-    let keys_made = 36;
+    let keys_made = 37;
     assert_eq!(api.position().await, before + keys_made);
     let main = api.funded().await;
     let key = world.key(world.root, Scopes(all.0 & !Scopes::FORCE.0)).await;

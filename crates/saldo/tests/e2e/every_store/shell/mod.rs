@@ -1,6 +1,7 @@
 //! The API from the shell: every operation by its command, what comes back, and how commands end.
 
 mod endings;
+mod events;
 mod lists;
 mod operations;
 

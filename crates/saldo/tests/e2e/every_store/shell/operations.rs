@@ -166,6 +166,9 @@ fn every_operation_has_a_command() {
     about_transactions(&mut asks, world, main, side);
     about_batches(&mut asks, world, side);
     about_holds(&mut asks, world, main);
+    let (event, table) = asks.ask("streamEvents", &["events", "--after", "3", "--limit", "1"]);
+    assert_eq!(event["position"], 4);
+    assert_eq!(table.lines().count(), 1, "{table}");
     asks.finish();
 }
 
