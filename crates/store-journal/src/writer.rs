@@ -2,12 +2,12 @@
 //! command on its own tables, which run ahead of what is durable, and hands the frame to the committer. The next batch
 //! is decided while the last is being synced.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::{
-    Action, BookNo, Bytes, Command, Decided, Decision, Findable, Micros, Record, RowKey, State,
+    Action, BookNo, Bytes, Command, Decided, Decision, Findable, Map, Micros, Record, RowKey, State,
     TransactionId, decide, encode,
 };
 use smallvec::SmallVec;
@@ -50,60 +50,76 @@ pub(crate) struct Batch {
     pub(crate) replies: Vec<(Reply, Vec<Result<Outcome, StoreError>>)>,
 }
 
-/// A record in flight: where it will lie, its unique keys, and those that may repeat.
-type Flown = (Locator, SmallVec<[u64; 2]>, SmallVec<[u64; 1]>);
+/// A batch that was decided and is not published yet.
+#[derive(Default)]
+struct Flight {
+    batch: u64,
+    /// By where they will lie, which ascends.
+    records: Vec<(Locator, Arc<Record>, Links)>,
+    unique: Map<u64, SmallVec<[Locator; 1]>>,
+    repeats: Map<u64, Locator>,
+}
 
-/// What was decided and is not published yet.
+/// All of them, oldest first: few, so that each is asked. One is forgotten as a whole, without a search for what is in it.
 #[derive(Default)]
 struct InFlight {
-    batches: VecDeque<(u64, Vec<Flown>)>,
-    records: HashMap<Locator, (Arc<Record>, Links)>,
-    unique: HashMap<u64, SmallVec<[Locator; 1]>>,
-    repeats: HashMap<u64, Locator>,
+    flights: VecDeque<Flight>,
+    /// Empty ones that are used again: maps that grow from nothing each time would cost more than what they hold.
+    spare: Vec<Flight>,
 }
 
 impl InFlight {
     fn put(&mut self, batch: u64, item: &Item, links: Links) {
-        if self.batches.back().is_none_or(|(number, _)| *number != batch) {
-            self.batches.push_back((batch, Vec::new()));
+        if self.flights.back().is_none_or(|flight| flight.batch != batch) {
+            let flight = self.spare.pop().unwrap_or_default();
+            self.flights.push_back(Flight { batch, ..flight });
         }
-        self.records.insert(item.at, (Arc::clone(&item.record), links));
+        let Some(flight) = self.flights.back_mut() else {
+            return;
+        };
+        flight.records.push((item.at, Arc::clone(&item.record), links));
         for hash in &item.unique {
-            self.unique.entry(*hash).or_default().push(item.at);
+            flight.unique.entry(*hash).or_default().push(item.at);
         }
         for (hash, _) in &item.repeats {
-            self.repeats.insert(*hash, item.at);
-        }
-        let repeats = item.repeats.iter().map(|(hash, _)| *hash).collect();
-        if let Some((_, items)) = self.batches.back_mut() {
-            items.push((item.at, item.unique.clone(), repeats));
+            flight.repeats.insert(*hash, item.at);
         }
     }
 
     /// Forgets what is published by now: the key table has it.
     fn prune(&mut self, published: u64) {
-        while self
-            .batches
-            .front()
-            .is_some_and(|(number, _)| *number <= published)
-        {
-            for (at, unique, repeats) in self.batches.pop_front().into_iter().flat_map(|(_, items)| items) {
-                self.records.remove(&at);
-                for hash in unique {
-                    if let Some(here) = self.unique.get_mut(&hash) {
-                        here.retain(|other| *other != at);
-                        if here.is_empty() {
-                            self.unique.remove(&hash);
-                        }
-                    }
-                }
-                for hash in repeats {
-                    if self.repeats.get(&hash) == Some(&at) {
-                        self.repeats.remove(&hash);
-                    }
-                }
-            }
+        let is_published = |flight: &Flight| flight.batch <= published;
+        while self.flights.front().is_some_and(is_published) {
+            let Some(mut flight) = self.flights.pop_front() else {
+                return;
+            };
+            flight.records.clear();
+            flight.unique.clear();
+            flight.repeats.clear();
+            self.spare.push(flight);
         }
+    }
+
+    /// The newest record with a key that may repeat.
+    fn newest(&self, hash: u64) -> Option<Locator> {
+        let mut newest_first = self.flights.iter().rev();
+        newest_first.find_map(|flight| flight.repeats.get(&hash).copied())
+    }
+
+    fn unique(&self, hash: u64) -> impl Iterator<Item = Locator> {
+        let found = self
+            .flights
+            .iter()
+            .filter_map(move |flight| flight.unique.get(&hash));
+        found.flatten().copied()
+    }
+
+    fn record(&self, at: Locator) -> Option<(Arc<Record>, Links)> {
+        self.flights.iter().find_map(|flight| {
+            let nth = flight.records.binary_search_by_key(&at, |(at, ..)| *at).ok()?;
+            let (_, record, links) = &flight.records[nth];
+            Some((Arc::clone(record), links.clone()))
+        })
     }
 }
 
@@ -516,19 +532,19 @@ impl Source for Writer {
 
     /// The newest record with a key that may repeat.
     fn newest(&self, hash: u64) -> Result<Option<Locator>, StoreError> {
-        let here = self.state.flight.repeats.get(&hash).copied();
+        let here = self.state.flight.newest(hash);
         Ok(here.or_else(|| self.keys.candidates(hash).into_iter().max()))
     }
 
     fn candidates(&self, hash: u64) -> SmallVec<[Locator; 2]> {
         let mut all = self.keys.candidates(hash);
-        all.extend(self.state.flight.unique.get(&hash).into_iter().flatten().copied());
+        all.extend(self.state.flight.unique(hash));
         all
     }
 
     fn read(&self, at: Locator) -> Result<(Arc<Record>, Links), StoreError> {
-        if let Some((record, links)) = self.state.flight.records.get(&at) {
-            return Ok((Arc::clone(record), links.clone()));
+        if let Some(found) = self.state.flight.record(at) {
+            return Ok(found);
         }
         let payload = self.reader.read_record(at).map_err(|error| corrupt(&error))?;
         read_payload(&payload, at, &self.tables.state, &self.hasher)
