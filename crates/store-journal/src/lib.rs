@@ -66,6 +66,7 @@ mod committer;
 mod effective;
 mod feed;
 mod find;
+mod flight;
 mod frozen;
 mod history;
 mod index;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ledger::Position;
 use service::{Event, Events, Happened, Problem};
 
-use super::query::query;
+use super::query::{query, whole_number};
 use super::{accounts, assets, clients, customers, reply, transactions};
 use crate::http::{Context, Request, Response, Rest};
 use crate::json::Json;
@@ -87,8 +87,7 @@ fn read(request: &Request<'_>) -> Result<Asked, Problem> {
     // A browser that comes again asks for the same URL, and says here how far it was.
     let last = match request.only_header(LAST)? {
         Some(text) if sent => {
-            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-            let last = text.parse().ok().filter(|last| digits && *last <= MOST);
+            let last = whole_number(text).filter(|last| *last <= MOST);
             Some(last.ok_or_else(|| Problem::bad(LAST, "must be the id of an event: digits alone"))?)
         }
         _ => None,

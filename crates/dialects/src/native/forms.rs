@@ -5,6 +5,7 @@ use ledger::{
     Micros, Position, Purpose, Scopes, TransactionId,
 };
 
+use super::query::whole_number;
 use crate::{spelling, time};
 
 /// What a string must be, and how it is read.
@@ -102,10 +103,7 @@ pub(super) const TIME: Form<Micros> = Form {
 /// A position in a book.
 pub(super) const POSITION: Form<Position> = Form {
     expected: "a position: digits alone",
-    read: |text| {
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|_| digits).map(Position)
-    },
+    read: |text| whole_number(text).map(Position),
 };
 
 /// A rate: a decimal without sign or exponent.

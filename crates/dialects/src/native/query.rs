@@ -38,11 +38,7 @@ impl Param<'_> {
         expected: &str,
     ) -> Result<Option<u64>, Problem> {
         let Some(text) = self.text else { return Ok(None) };
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| digits && range.contains(number));
+        let number = whole_number(&text).filter(|number| range.contains(number));
         let number = number.ok_or_else(|| Problem::bad(self.name, format!("must be {expected}")))?;
         Ok(Some(number))
     }
@@ -100,15 +96,14 @@ pub(super) fn page(limit: Param<'_>, cursor: Param<'_>, config: &Config) -> Resu
 /// How many items a page may have.
 pub(super) fn page_limit(limit: Param<'_>, config: &Config) -> Result<usize, Problem> {
     let most = config.service.page_items;
-    let Some(text) = limit.text else {
-        return Ok(PAGE_ITEMS.min(most));
-    };
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let limit = text
-        .parse()
-        .ok()
-        .filter(|limit| plain && (1..=most).contains(limit));
-    limit.ok_or_else(|| Problem::bad("limit", format!("must be a whole number from 1 to {most}")))
+    let limit = limit.number(1..=most as u64, &format!("a whole number from 1 to {most}"))?;
+    Ok(limit.map_or(PAGE_ITEMS.min(most), |limit| limit as usize))
+}
+
+/// A number of digits alone: no sign.
+pub(super) fn whole_number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }
 
 /// A place in a list as opaque text.
