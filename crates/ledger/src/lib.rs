@@ -47,7 +47,7 @@ pub use command::{
 };
 pub use decide::{Decided, Decision, decide};
 pub use id::{AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position, TransactionId};
-pub use record::{AccountRef, AssetRef, Booked, Code, Done, Entry, Move, RULES, Record, Rejection};
+pub use record::{AccountRef, AssetRef, Booked, Code, Done, Entry, Move, Moves, RULES, Record, Rejection};
 pub use register::{
     Account, AccountStatus, ApiKey, Client, Customer, Decimal, Dunning, Limit, Notes, Purpose, Rate, RateRow,
     Scopes,

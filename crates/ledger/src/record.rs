@@ -77,8 +77,11 @@ pub struct Booked {
     /// Its id.
     pub id: TransactionId,
     /// What moved, in order.
-    pub moves: SmallVec<[Move; 1]>,
+    pub moves: Moves,
 }
+
+/// The moves of one transaction; most have one.
+pub type Moves = SmallVec<[Move; 1]>;
 
 /// An account by both its names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

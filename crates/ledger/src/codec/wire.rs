@@ -11,6 +11,12 @@ pub(super) struct Writer<'a> {
 
 /// Appends `value` in groups of seven bits, the lowest first, the high bit set on all but the last.
 pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u128) {
+    // Nearly all values are short, and two machine words cost several times what one costs.
+    while value > u128::from(u64::MAX) {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    let mut value = value as u64;
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

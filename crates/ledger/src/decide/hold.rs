@@ -1,14 +1,12 @@
 //! Captures, releases and expiries of holds.
 
-use smallvec::SmallVec;
-
 use super::moves::{Delta, Mover, Path};
 use super::post::at_posting;
 use super::{OrNeed, Scene, Stop};
 use crate::amount::Amount;
 use crate::command::{Capture, Parts, Release};
 use crate::id::TransactionId;
-use crate::record::{Booked, Code, Done, Move, Rejection};
+use crate::record::{Booked, Code, Done, Moves, Rejection};
 use crate::standing::{HeldPosting, Hold, HoldStatus};
 use crate::state::RowKey;
 
@@ -173,19 +171,25 @@ fn book(
     parts: Vec<Result<Part, Stop>>,
     force: bool,
 ) -> Result<Done, Stop> {
-    let mut moves = SmallVec::new();
+    let mut moves = Moves::new();
     for part in parts {
         let made = part.and_then(|part| {
             let held = &hold.postings[part.index as usize];
-            book_part(&mut mover, held, part, force).map_err(|stop| at_posting(stop, part.index))
+            book_part(&mut mover, held, part, force, &mut moves).map_err(|stop| at_posting(stop, part.index))
         });
-        moves.extend(mover.gather(made)?);
+        mover.gather(made)?;
     }
     mover.finish()?;
     Ok(Done::Moved(vec![Booked { id, moves }]))
 }
 
-fn book_part(mover: &mut Mover<'_>, held: &HeldPosting, part: Part, force: bool) -> Result<Move, Stop> {
+fn book_part(
+    mover: &mut Mover<'_>,
+    held: &HeldPosting,
+    part: Part,
+    force: bool,
+    moves: &mut Moves,
+) -> Result<(), Stop> {
     let (from, to) = mover.accounts(held.from.id, held.to.id)?;
     let path = Path {
         from,
@@ -202,5 +206,5 @@ fn book_part(mover: &mut Mover<'_>, held: &HeldPosting, part: Part, force: bool)
         free: part.free,
         ..Delta::default()
     };
-    mover.make(part.index, &path, delta, force)
+    mover.make(part.index, &path, delta, force, moves)
 }

@@ -22,7 +22,7 @@ use crate::time::Micros;
 #[derive(Clone, PartialEq, Debug)]
 pub enum Decision {
     /// It is decided; make a record of it, apply and keep it.
-    Decided(Box<Decided>),
+    Decided(Decided),
     /// It was decided before: this is what became of it.
     Replay(Arc<Record>),
     /// The key was used with another request, in the command at this position. Nothing is recorded.
@@ -144,12 +144,12 @@ pub fn decide(state: &State, command: &Command) -> Decision {
     let position = book.head.position.next();
     // Book 0 is decided at its own predecessor.
     let base = state.base();
-    Decision::Decided(Box::new(Decided {
+    Decision::Decided(Decided {
         position,
         base,
         recorded_at: now,
         outcome,
-    }))
+    })
 }
 
 /// What was recorded under the command's key; or, in one go, that key and the ids that are needed.

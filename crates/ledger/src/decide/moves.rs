@@ -7,7 +7,7 @@ use crate::amount::Amount;
 use crate::asset::{AssetName, AssetNo};
 use crate::balance::{Counters, Credit};
 use crate::id::{AccountId, AccountNo};
-use crate::record::{AccountRef, AssetRef, Code, Entry, Move, Rejection};
+use crate::record::{AccountRef, AssetRef, Code, Entry, Move, Moves, Rejection};
 use crate::register::{Account, AccountStatus};
 use crate::state::{Map, RowKey};
 
@@ -82,13 +82,12 @@ impl<'a> Mover<'a> {
     }
 
     /// Keeps a need for later and goes on; any other stop is final unless needs came before it.
-    pub(super) fn gather(&mut self, result: Result<Move, Stop>) -> Result<Option<Move>, Stop> {
-        match result {
-            Ok(_) if !self.needs.is_empty() => Ok(None),
-            Ok(made) => Ok(Some(made)),
+    pub(super) fn gather(&mut self, made: Result<(), Stop>) -> Result<(), Stop> {
+        match made {
+            Ok(()) => Ok(()),
             Err(Stop::Need(needs)) => {
                 self.needs.extend(needs);
-                Ok(None)
+                Ok(())
             }
             Err(_) if !self.needs.is_empty() => Err(Stop::Need(std::mem::take(&mut self.needs))),
             Err(stop) => Err(stop),
@@ -181,14 +180,15 @@ impl<'a> Mover<'a> {
     }
 
     /// Makes the move, if the books allow it: the floor of the debited account (unless `force`), the maximum of the
-    /// credited one, and the size of the counters.
+    /// credited one, and the size of the counters. It is put where it stays: a move is large.
     pub(super) fn make(
         &mut self,
         index: u32,
         path: &Path<'_>,
         delta: Delta,
         force: bool,
-    ) -> Result<Move, Stop> {
+        moves: &mut Moves,
+    ) -> Result<(), Stop> {
         let asset = path.asset.no;
         let (from_before, to_before) = match (self.counters(path.from, asset), self.counters(path.to, asset))
         {
@@ -231,7 +231,7 @@ impl<'a> Mover<'a> {
             .ok_or_else(|| refuse(Code::Overflow, path.to))?;
         self.changed.put((path.from.no, asset), from_after.counters);
         self.changed.put((path.to.no, asset), to_after.counters);
-        Ok(Move {
+        moves.push(Move {
             index,
             from: AccountRef {
                 no: path.from.no,
@@ -247,7 +247,8 @@ impl<'a> Mover<'a> {
             free: delta.free,
             from_after,
             to_after,
-        })
+        });
+        Ok(())
     }
 }
 

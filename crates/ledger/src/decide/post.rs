@@ -7,22 +7,24 @@ use super::moves::{Delta, Mover, Path};
 use super::{OrNeed, Scene, Stop};
 use crate::amount::Amount;
 use crate::command::{Posting, Reverse, Transaction};
-use crate::record::{Booked, Code, Done, Move, Rejection};
+use crate::record::{Booked, Code, Done, Moves, Rejection};
 use crate::standing::{Posted, PostedPosting};
 use crate::state::RowKey;
 
 pub(super) fn post(scene: &Scene<'_>, transaction: &Transaction) -> Result<Done, Stop> {
     let mut mover = Mover::new(*scene);
-    let booked = book(&mut mover, transaction)?;
+    let mut booked = vec![nothing_yet(transaction)];
+    book(&mut mover, transaction, &mut booked[0].moves)?;
     mover.finish()?;
-    Ok(Done::Moved(vec![booked]))
+    Ok(Done::Moved(booked))
 }
 
 pub(super) fn post_batch(scene: &Scene<'_>, transactions: &[Transaction]) -> Result<Done, Stop> {
     let mut mover = Mover::new(*scene);
     let mut all = Vec::with_capacity(transactions.len());
     for (item, transaction) in (0..).zip(transactions) {
-        let booked = book(&mut mover, transaction).map_err(|stop| match stop {
+        let mut booked = nothing_yet(transaction);
+        book(&mut mover, transaction, &mut booked.moves).map_err(|stop| match stop {
             Stop::Reject(rejection) => Stop::Reject(Rejection {
                 item: Some(item),
                 ..rejection
@@ -35,18 +37,20 @@ pub(super) fn post_batch(scene: &Scene<'_>, transactions: &[Transaction]) -> Res
     Ok(Done::Moved(all))
 }
 
-/// Books one transaction. With rows missing, what comes back is not whole, and `finish` says so.
-fn book(mover: &mut Mover<'_>, transaction: &Transaction) -> Result<Booked, Stop> {
-    let mut moves = SmallVec::new();
-    for (index, posting) in (0..).zip(&transaction.postings) {
-        let made = book_posting(mover, index, posting, transaction);
-        let made = made.map_err(|stop| at_posting(stop, index));
-        moves.extend(mover.gather(made)?);
-    }
-    Ok(Booked {
+fn nothing_yet(transaction: &Transaction) -> Booked {
+    Booked {
         id: transaction.id,
-        moves,
-    })
+        moves: SmallVec::new(),
+    }
+}
+
+/// Books one transaction. With rows missing, the moves are not whole, and `finish` says so.
+fn book(mover: &mut Mover<'_>, transaction: &Transaction, moves: &mut Moves) -> Result<(), Stop> {
+    for (index, posting) in (0..).zip(&transaction.postings) {
+        let made = book_posting(mover, index, posting, transaction, moves);
+        mover.gather(made.map_err(|stop| at_posting(stop, index)))?;
+    }
+    Ok(())
 }
 
 fn book_posting(
@@ -54,7 +58,8 @@ fn book_posting(
     index: u32,
     posting: &Posting,
     transaction: &Transaction,
-) -> Result<Move, Stop> {
+    moves: &mut Moves,
+) -> Result<(), Stop> {
     let (from, to) = mover.accounts(posting.from, posting.to)?;
     let asset = mover.asset(&posting.asset)?;
     if posting.amount.is_zero() {
@@ -78,7 +83,7 @@ fn book_posting(
             ..Delta::default()
         },
     };
-    mover.make(index, &path, delta, transaction.force)
+    mover.make(index, &path, delta, transaction.force, moves)
 }
 
 pub(super) fn at_posting(stop: Stop, index: u32) -> Stop {
@@ -117,10 +122,11 @@ pub(super) fn reverse(scene: &Scene<'_>, reverse: &Reverse) -> Result<Done, Stop
         Some(parts) => parts.to_vec(),
         None => all_that_is_left(&left)?,
     };
-    let mut moves = SmallVec::new();
+    let mut moves = Moves::new();
     for (index, amount) in parts {
-        let made = reverse_part(&mut mover, original, &mut left, (index, amount), reverse.force);
-        moves.extend(mover.gather(made.map_err(|stop| at_posting(stop, index)))?);
+        let part = (index, amount);
+        let made = reverse_part(&mut mover, original, &mut left, part, reverse.force, &mut moves);
+        mover.gather(made.map_err(|stop| at_posting(stop, index)))?;
     }
     mover.finish()?;
     Ok(Done::Moved(vec![Booked {
@@ -146,7 +152,8 @@ fn reverse_part(
     left: &mut [Amount],
     (index, amount): (u32, Amount),
     force: bool,
-) -> Result<Move, Stop> {
+    moves: &mut Moves,
+) -> Result<(), Stop> {
     let posting = original.postings.get(index as usize);
     let posting = posting.ok_or(Code::ReversalExceeds)?;
     // The opposite way: what was credited is debited.
@@ -163,5 +170,5 @@ fn reverse_part(
         post: amount,
         ..Delta::default()
     };
-    mover.make(index, &path, delta, force)
+    mover.make(index, &path, delta, force, moves)
 }
