@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ledger::{BookNo, Position};
+use ledger::{BookNo, Map, Position};
 use parking_lot::{Mutex, RwLock};
 use store::StoreError;
 use store::meter::Meter;
@@ -142,28 +142,26 @@ impl Committer {
         Ok((info, position))
     }
 
-    /// Shows the batch to readers. What they find by key is filtered by what they see, so the table is filled first: what
-    /// they see can then be found. Reading past a newer record takes the names in it, so the keys that repeat move on in
-    /// one step with the rows.
+    /// Shows the batch to readers. What they find by key is filtered by what they see, so the writer filled the table
+    /// before. Reading past a newer record takes the names in it, so the keys that repeat move on in one step with the
+    /// rows.
     async fn publish(&self, batch: &Batch, position: LogPosition) {
         {
             let mut unsealed = self.unsealed.lock();
             unsealed.sequence = position.sequence;
             for item in &batch.items {
-                for hash in &item.unique {
-                    self.keys.insert(*hash, item.at);
-                    unsealed.pairs.unique.push((*hash, item.at));
-                }
+                let unique = item.unique.iter().map(|hash| (*hash, item.at));
+                unsealed.pairs.unique.extend(unique);
                 let repeats = item.repeats.iter().map(|(hash, _)| (*hash, item.at));
                 unsealed.pairs.repeats.extend(repeats);
             }
         }
         pause().await;
-        let mut tips = HashMap::new();
+        let mut tips = Map::default();
         {
             let mut published = self.published.write();
             for item in &batch.items {
-                published.take(&item.record, item.at, item.digest, |_| false);
+                published.take(&item.record, &item.touched, item.at, item.digest, |_| false);
                 tips.insert(item.record.book, item.record.position);
                 for (hash, before) in &item.repeats {
                     let replaced = before.is_some_and(|before| self.keys.replace(*hash, before, item.at));

@@ -65,16 +65,21 @@ pub(crate) fn find_key(
     client: Option<ClientId>,
     key: Key,
 ) -> Result<Option<Arc<Record>>, StoreError> {
-    let own = match key {
-        Key::Id(id) => Some(source.hasher().id(book, id)),
-        _ => None,
-    };
-    for hash in own.into_iter().chain([source.hasher().key(book, client, key)]) {
-        for at in source.candidates(hash) {
-            let (record, _) = source.read(at)?;
-            if record.book == book && record.client == client && record.key == key {
-                return Ok(Some(record));
-            }
+    find_key_by(source, source.hasher().key(book, client, key), book, client, key)
+}
+
+/// The same by the hash that it is under.
+pub(crate) fn find_key_by(
+    source: &impl Source,
+    hash: u64,
+    book: BookNo,
+    client: Option<ClientId>,
+    key: Key,
+) -> Result<Option<Arc<Record>>, StoreError> {
+    for at in source.candidates(hash) {
+        let (record, _) = source.read(at)?;
+        if record.book == book && record.client == client && record.key == key {
+            return Ok(Some(record));
         }
     }
     Ok(None)
@@ -86,7 +91,17 @@ pub(crate) fn find_booked(
     book: BookNo,
     id: TransactionId,
 ) -> Result<Option<(Arc<Record>, usize)>, StoreError> {
-    for at in source.candidates(source.hasher().id(book, id.0)) {
+    find_booked_by(source, source.hasher().id(book, id.0), book, id)
+}
+
+/// The same by the hash that it is under.
+fn find_booked_by(
+    source: &impl Source,
+    hash: u64,
+    book: BookNo,
+    id: TransactionId,
+) -> Result<Option<(Arc<Record>, usize)>, StoreError> {
+    for at in source.candidates(hash) {
         let (record, _) = source.read(at)?;
         let nth = record.booked().iter().position(|booked| booked.id == id);
         if let Some(nth) = nth.filter(|_| record.book == book) {
@@ -102,7 +117,17 @@ pub(crate) fn find_transaction(
     book: BookNo,
     id: TransactionId,
 ) -> Result<Option<Posted>, StoreError> {
-    match find_booked(source, book, id)? {
+    find_transaction_by(source, source.hasher().id(book, id.0), book, id)
+}
+
+/// The same by the hash that it is under.
+pub(crate) fn find_transaction_by(
+    source: &impl Source,
+    hash: u64,
+    book: BookNo,
+    id: TransactionId,
+) -> Result<Option<Posted>, StoreError> {
+    match find_booked_by(source, hash, book, id)? {
         Some((record, nth)) => posted_now(source, &record, nth).map(Some),
         None => Ok(None),
     }

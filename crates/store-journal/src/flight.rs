@@ -1,10 +1,9 @@
-//! What the writer decided and the key table does not have yet.
+//! What the writer decided and is not durable yet: the log can't be asked for it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ledger::{Map, Record};
-use smallvec::SmallVec;
 
 use crate::log::Locator;
 use crate::payload::Links;
@@ -16,7 +15,6 @@ struct Flight {
     batch: u64,
     /// By where they will lie, which ascends.
     records: Vec<(Locator, Arc<Record>, Links)>,
-    unique: Map<u64, SmallVec<[Locator; 1]>>,
     repeats: Map<u64, Locator>,
 }
 
@@ -38,9 +36,6 @@ impl InFlight {
             return;
         };
         flight.records.push((item.at, Arc::clone(&item.record), links));
-        for hash in &item.unique {
-            flight.unique.entry(*hash).or_default().push(item.at);
-        }
         for (hash, _) in &item.repeats {
             flight.repeats.insert(*hash, item.at);
         }
@@ -54,7 +49,6 @@ impl InFlight {
                 return;
             };
             flight.records.clear();
-            flight.unique.clear();
             flight.repeats.clear();
             self.spare.push(flight);
         }
@@ -64,14 +58,6 @@ impl InFlight {
     pub(crate) fn newest(&self, hash: u64) -> Option<Locator> {
         let mut newest_first = self.flights.iter().rev();
         newest_first.find_map(|flight| flight.repeats.get(&hash).copied())
-    }
-
-    pub(crate) fn unique(&self, hash: u64) -> impl Iterator<Item = Locator> {
-        let found = self
-            .flights
-            .iter()
-            .filter_map(move |flight| flight.unique.get(&hash));
-        found.flatten().copied()
     }
 
     pub(crate) fn record(&self, at: Locator) -> Option<(Arc<Record>, Links)> {

@@ -2,7 +2,7 @@
 //! another transaction, which may repeat. Of the repeating ones the table keeps the newest, and each record links to
 //! the one before.
 
-use ledger::{Action, ClientId, Key, Lookup, Record, TransactionId};
+use ledger::{Action, ClientId, Command, Key, Lookup, Record, TransactionId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
@@ -57,6 +57,33 @@ impl Pairs {
     }
 }
 
+/// The hashes by which a command is found again.
+pub(crate) struct Asked {
+    /// Its key's.
+    pub(crate) key: u64,
+    /// Those of the transactions that it would make, in order.
+    pub(crate) ids: SmallVec<[u64; 1]>,
+}
+
+impl Asked {
+    /// What [`Hasher::unique`] says of the command's record.
+    pub(crate) fn unique(self, record: &Record) -> SmallVec<[u64; 2]> {
+        let mut hashes = SmallVec::new();
+        if !record.booked().is_empty() {
+            hashes.extend_from_slice(&self.ids);
+        }
+        and_key(&mut hashes, self.key);
+        hashes
+    }
+}
+
+/// A key that is the id of what was booked has the same hash: one entry serves both.
+fn and_key(hashes: &mut SmallVec<[u64; 2]>, key: u64) {
+    if !hashes.contains(&key) {
+        hashes.push(key);
+    }
+}
+
 /// Hashes keys for one store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hasher {
@@ -75,25 +102,25 @@ impl Hasher {
         }
     }
 
-    fn hash(&self, space: Space, book: ledger::BookNo, bytes: &[u8]) -> u64 {
+    fn hash<const N: usize>(&self, space: Space, book: ledger::BookNo, bytes: &[u8; N]) -> u64 {
         key_hash(self.seed, space as u8, u64::from(book.0), bytes)
     }
 
-    /// Where a record with this transaction, or this id as its key, is found.
+    /// Where a record with this transaction, or with this id as its key, is found.
     pub(crate) fn id(&self, book: ledger::BookNo, id: u128) -> u64 {
         self.hash(Space::Id, book, &id.to_be_bytes())
     }
 
-    /// Where a record with this key is found, unless the key is the id of what it makes.
+    /// Where a record with this key is found.
     pub(crate) fn key(&self, book: ledger::BookNo, client: Option<ClientId>, key: Key) -> u64 {
+        let (kind, rest) = match key {
+            Key::Id(id) => return self.id(book, id),
+            Key::Named(hash) => (0, hash),
+            Key::Expiry(hold) => (1, hold.to_bytes()),
+        };
         let mut bytes = [0; 34];
         bytes[0] = u8::from(client.is_some());
         bytes[1..17].copy_from_slice(&client.unwrap_or_default().to_bytes());
-        let (kind, rest) = match key {
-            Key::Named(hash) => (0, hash),
-            Key::Id(id) => (1, id.to_be_bytes()),
-            Key::Expiry(hold) => (2, hold.to_bytes()),
-        };
         bytes[17] = kind;
         bytes[18..].copy_from_slice(&rest);
         self.hash(Space::Key, book, &bytes)
@@ -119,16 +146,25 @@ impl Hasher {
         self.hash(Space::Reversal, book, &original.to_bytes())
     }
 
+    /// The hashes by which a command is found again.
+    pub(crate) fn asked(&self, command: &Command) -> Asked {
+        let book = command.book;
+        let key = self.key(book, command.client, command.key);
+        let of = |id: TransactionId| match command.key {
+            Key::Id(own) if own == id.0 => key,
+            _ => self.id(book, id.0),
+        };
+        let mut ids = SmallVec::new();
+        command.transaction_ids().for_each(|id| ids.push(of(id)));
+        Asked { key, ids }
+    }
+
     /// The unique keys of a record: its idempotency key and the ids of what it booked, each hash once.
     pub(crate) fn unique(&self, record: &Record) -> SmallVec<[u64; 2]> {
         let book = record.book;
         let ids = record.booked().iter().map(|booked| self.id(book, booked.id.0));
         let mut hashes: SmallVec<[u64; 2]> = ids.collect();
-        match record.key {
-            // The key is the id of what was booked: one entry serves both.
-            Key::Id(id) if record.booked().len() == 1 && record.booked()[0].id.0 == id => {}
-            key => hashes.push(self.key(book, record.client, key)),
-        }
+        and_key(&mut hashes, self.key(book, record.client, record.key));
         hashes
     }
 

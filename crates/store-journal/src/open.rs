@@ -291,13 +291,14 @@ impl Replay {
             let (_, canonical) = split(payload).ok_or_else(|| wrong("its links are cut short".into()))?;
             let digest = self.restored.published.tables.next_digest(record.book, canonical);
             let book = record.book;
-            let known: HashMap<_, _> = crate::payload::touched(&record)
-                .into_iter()
-                .map(|(account, _)| (account, self.restored.has_account(book, account, sequence)))
+            let touched = crate::payload::touched(&record);
+            let known: HashMap<_, _> = touched
+                .iter()
+                .map(|(account, _)| (*account, self.restored.has_account(book, *account, sequence)))
                 .collect();
-            self.restored
-                .published
-                .take(&record, at, digest, |no| known.get(&no).copied().unwrap_or(false));
+            let has = |no| known.get(&no).copied().unwrap_or(false);
+            let published = &mut self.restored.published;
+            published.take(&record, &touched, at, digest, has);
         }
         Ok(())
     }

@@ -18,6 +18,9 @@ use crate::log::{Locator, skew};
 /// A balance within its book.
 pub(crate) type BalanceKey = (AccountNo, AssetNo);
 
+/// The balances that a record touches; most touch two.
+pub(crate) type Touched = SmallVec<[BalanceKey; 2]>;
+
 /// Where the records before this one lie.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Links {
@@ -29,24 +32,35 @@ pub(crate) struct Links {
     pub(crate) repeats: SmallVec<[Option<Locator>; 1]>,
 }
 
+impl Links {
+    /// All of them, in the order in which they are written.
+    fn each(&self, mut visit: impl FnMut(Option<Locator>)) {
+        visit(self.book.prev);
+        visit(self.book.jump);
+        for chain in &self.balances {
+            visit(chain.prev);
+            visit(chain.jump);
+        }
+        self.repeats.iter().copied().for_each(visit);
+    }
+}
+
 /// The balances that a record touches, each once, in the order in which its moves first touch them.
-pub(crate) fn touched(record: &Record) -> SmallVec<[BalanceKey; 2]> {
+pub(crate) fn touched(record: &Record) -> Touched {
     const FEW: usize = 16;
-    let mut keys = SmallVec::<[BalanceKey; 2]>::new();
-    let mut seen = HashSet::new();
+    let mut keys = Touched::new();
+    // Only once there are many: most records touch two.
+    let mut seen: Option<HashSet<BalanceKey>> = None;
     for made in record.booked().iter().flat_map(|booked| &booked.moves) {
         for key in [(made.from.no, made.asset.no), (made.to.no, made.asset.no)] {
-            let known = if keys.len() <= FEW {
-                keys.contains(&key)
-            } else {
-                seen.contains(&key)
+            let is_new = match &mut seen {
+                Some(seen) => seen.insert(key),
+                None => !keys.contains(&key),
             };
-            if !known {
+            if is_new {
                 keys.push(key);
-                if keys.len() == FEW + 1 {
-                    seen.extend(keys.iter().copied());
-                } else if keys.len() > FEW {
-                    seen.insert(key);
+                if keys.len() == FEW {
+                    seen = Some(keys.iter().copied().collect());
                 }
             }
         }
@@ -60,6 +74,11 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
         value >>= 7;
     }
     out.push(value as u8);
+}
+
+/// How many bytes [`put_varint`] appends.
+fn varint_len(value: u64) -> u64 {
+    u64::from((u64::BITS - (value | 1).leading_zeros()).div_ceil(7))
 }
 
 fn take_varint(from: &mut &[u8]) -> Option<u64> {
@@ -77,22 +96,11 @@ fn take_varint(from: &mut &[u8]) -> Option<u64> {
 
 /// Appends the physical part of a record that will lie at `own`.
 pub(crate) fn put_links(out: &mut Vec<u8>, own: Locator, links: &Links) {
-    let mut body = SmallVec::<[u8; 64]>::new();
-    let mut scratch = Vec::with_capacity(10);
-    let mut put = |target: Option<Locator>| {
-        scratch.clear();
-        put_varint(&mut scratch, target.map_or(0, |target| own.get() - target.get()));
-        body.extend_from_slice(&scratch);
-    };
-    put(links.book.prev);
-    put(links.book.jump);
-    for chain in &links.balances {
-        put(chain.prev);
-        put(chain.jump);
-    }
-    links.repeats.iter().copied().for_each(put);
-    put_varint(out, body.len() as u64);
-    out.extend_from_slice(&body);
+    let distance = |target: Option<Locator>| target.map_or(0, |target| own.get() - target.get());
+    let mut len = 0;
+    links.each(|target| len += varint_len(distance(target)));
+    put_varint(out, len);
+    links.each(|target| put_varint(out, distance(target)));
 }
 
 /// The physical part, still to be read, and the canonical bytes.

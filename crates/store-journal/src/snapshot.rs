@@ -28,7 +28,7 @@ use crate::tables::{Published, Tip};
 use crate::task::pause;
 
 const MAGIC: &[u8; 8] = b"SALDOSNP";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 const HEADER: usize = 8 + 2 + 16;
 /// Accounts are copied so many at a time.
 const ACCOUNTS: u32 = 2048;
@@ -325,7 +325,12 @@ fn save_accounts(published: &Published, book: BookNo, first: AccountNo) -> Chunk
         .map(|slot| {
             let balances = slot.balances.iter().map(|(asset, balance)| {
                 let key = (book, (slot.account.no, *asset));
-                let chain = published.tables.chains.get(&key).cloned().unwrap_or_default();
+                let chain = published
+                    .tables
+                    .chains
+                    .get(key.0, key.1)
+                    .cloned()
+                    .unwrap_or_default();
                 let deviations = published.deviations.get(&key).map(|all| all.entries().to_vec());
                 SavedBalance {
                     asset: *asset,
@@ -496,7 +501,7 @@ fn restore_accounts(
         book.put_account(account);
         for saved in balances {
             let key = (no, (account_no, saved.asset));
-            published.tables.chains.insert(key, saved.chain.restore()?);
+            *published.tables.chains.get_mut(key.0, key.1) = saved.chain.restore()?;
             if !saved.deviations.is_empty() {
                 published
                     .deviations

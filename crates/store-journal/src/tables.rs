@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use ledger::{AccountNo, BookNo, Completeness, Map, Record, State, apply};
+use ledger::{AccountNo, AssetNo, BookNo, Completeness, Map, Record, State, apply};
 use smallvec::SmallVec;
 
 use crate::effective::{Deviation, Deviations};
 use crate::log::skew::{self, Roots};
 use crate::log::{Locator, LogPosition};
-use crate::payload::{BalanceKey, touched};
+use crate::payload::{BalanceKey, Touched};
 
 /// A balance in the whole store.
 pub(crate) type StoreBalance = (BookNo, BalanceKey);
@@ -26,7 +26,35 @@ pub(crate) struct Tip {
 pub(crate) struct Tables {
     pub(crate) state: State,
     pub(crate) tips: Map<BookNo, Tip>,
-    pub(crate) chains: Map<StoreBalance, Roots<Locator>>,
+    pub(crate) chains: Chains,
+}
+
+/// The chains of the records that touched a balance. Accounts have their numbers in order, so they are found by them.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Chains(Map<BookNo, Vec<AccountChains>>);
+
+/// The chains of one account; most accounts have one asset.
+type AccountChains = SmallVec<[(AssetNo, Roots<Locator>); 1]>;
+
+impl Chains {
+    pub(crate) fn get(&self, book: BookNo, (account, asset): BalanceKey) -> Option<&Roots<Locator>> {
+        let chains = self.0.get(&book)?.get(account.0 as usize)?;
+        chains.iter().find(|(no, _)| *no == asset).map(|(_, chain)| chain)
+    }
+
+    /// A chain, made empty when it is not here.
+    pub(crate) fn get_mut(&mut self, book: BookNo, (account, asset): BalanceKey) -> &mut Roots<Locator> {
+        let (accounts, account) = (self.0.entry(book).or_default(), account.0 as usize);
+        if accounts.len() <= account {
+            accounts.resize(account + 1, AccountChains::new());
+        }
+        let chains = &mut accounts[account];
+        let nth = chains.iter().position(|(no, _)| *no == asset).unwrap_or_else(|| {
+            chains.push((asset, Roots::new()));
+            chains.len() - 1
+        });
+        &mut chains[nth].1
+    }
 }
 
 impl Tables {
@@ -36,24 +64,25 @@ impl Tables {
         Self {
             state,
             tips: Map::default(),
-            chains: Map::default(),
+            chains: Chains::default(),
         }
     }
 
-    /// The links that the next record of the book is to carry, for the book and for the balances it touches.
+    /// The links that the next record of the book is to carry, for the book and for the balances that it touches.
     pub(crate) fn links(
         &self,
-        record: &Record,
+        book: BookNo,
+        touched: &Touched,
     ) -> (skew::Links<Locator>, SmallVec<[skew::Links<Locator>; 2]>) {
         let none = skew::Links {
             prev: None,
             jump: None,
         };
-        let book = self.tips.get(&record.book).map_or(none, |tip| tip.chain.next());
-        let balances = touched(record)
-            .into_iter()
-            .map(|key| self.chains.get(&(record.book, key)).map_or(none, Roots::next))
-            .collect();
+        let mut balances = SmallVec::with_capacity(touched.len());
+        for key in touched {
+            balances.push(self.chains.get(book, *key).map_or(none, Roots::next));
+        }
+        let book = self.tips.get(&book).map_or(none, |tip| tip.chain.next());
         (book, balances)
     }
 
@@ -61,6 +90,7 @@ impl Tables {
     pub(crate) fn take(
         &mut self,
         record: &Arc<Record>,
+        touched: &Touched,
         at: Locator,
         digest: [u8; 32],
         has: impl Fn(AccountNo) -> bool,
@@ -69,9 +99,9 @@ impl Tables {
         let tip = self.tips.entry(record.book).or_default();
         tip.chain.push(at);
         tip.digest = digest;
-        for key in touched(record) {
+        for key in touched {
             if !has(key.0) {
-                self.chains.entry((record.book, key)).or_default().push(at);
+                self.chains.get_mut(record.book, *key).push(at);
             }
         }
     }
@@ -96,11 +126,12 @@ impl Published {
     pub(crate) fn take(
         &mut self,
         record: &Arc<Record>,
+        touched: &Touched,
         at: Locator,
         digest: [u8; 32],
         has: impl Fn(AccountNo) -> bool,
     ) {
-        self.tables.take(record, at, digest, &has);
+        self.tables.take(record, touched, at, digest, &has);
         for (key, deviation) in deviations(record) {
             if !has(key.0) {
                 self.deviations

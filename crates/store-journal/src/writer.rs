@@ -15,12 +15,12 @@ use store::gather::{Asked, Inbox, Reply, Submission};
 use store::{Outcome, StoreError};
 use tokio::sync::mpsc;
 
-use crate::find::{Source, corrupt, find_row, read_payload};
+use crate::find::{Found, Source, corrupt, find_key_by, find_row, find_transaction_by, read_payload};
 use crate::flight::InFlight;
-use crate::index::Hasher;
+use crate::index::{self, Hasher};
 use crate::log::frame::{FRAME_HEADER, RECORD_OVERHEAD};
 use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner, Span};
-use crate::payload::{Links, put_links};
+use crate::payload::{Links, Touched, put_links, touched};
 use crate::tables::Tables;
 
 /// About how many commands share a frame.
@@ -34,6 +34,7 @@ const FULL: i64 = 500_000;
 pub(crate) struct Item {
     pub(crate) at: Locator,
     pub(crate) record: Arc<Record>,
+    pub(crate) touched: Touched,
     pub(crate) digest: [u8; 32],
     pub(crate) unique: SmallVec<[u64; 2]>,
     /// Each with the record before that has it.
@@ -332,22 +333,21 @@ impl Writer {
         }
         let (book, loaded) = (command.book, self.state.loaded.len());
         let outcome = self.decide_loaded(open, command, now);
-        for row in self.state.loaded.split_off(loaded) {
-            self.tables.state.book_mut(book).forget(row);
+        let rows = self.tables.state.book_mut(book);
+        for row in self.state.loaded.drain(loaded..) {
+            rows.forget(row);
         }
         outcome
     }
 
     fn decide_loaded(&mut self, open: &mut Open, command: Command, now: Micros) -> Result<Outcome, Stop> {
         let book = command.book;
-        self.load(book, RowKey::Key(command.client, command.key))?;
-        for id in command.transaction_ids() {
-            self.load(book, RowKey::Transaction(id))?;
-        }
+        let asked = self.hasher.asked(&command);
+        self.load_asked(&command, &asked)?;
         loop {
             match decide(&self.tables.state, &command) {
                 Decision::Decided(decided) => {
-                    return self.record(open, command, *decided).map(Outcome::Recorded);
+                    return self.record(open, command, asked, decided).map(Outcome::Recorded);
                 }
                 Decision::Replay(record) => return Ok(Outcome::Replayed(record)),
                 Decision::Conflict(position) => return Ok(Outcome::Conflict(position)),
@@ -375,10 +375,17 @@ impl Writer {
     }
 
     /// Records what was decided.
-    fn record(&mut self, open: &mut Open, command: Command, decided: Decided) -> Result<Arc<Record>, Stop> {
+    fn record(
+        &mut self,
+        open: &mut Open,
+        command: Command,
+        asked: index::Asked,
+        decided: Decided,
+    ) -> Result<Arc<Record>, Stop> {
         let stamp = command.stamp;
         let record = Arc::new(decided.into_record(command));
-        let Some(bytes) = self.keep(open, &record)? else {
+        let unique = asked.unique(&record);
+        let Some(bytes) = self.keep(open, &record, unique)? else {
             return Ok(record);
         };
         let record = Arc::into_inner(record).expect("what was not kept is nobody else's");
@@ -400,7 +407,8 @@ impl Writer {
             let book = no;
             return Err(StoreError::NotNext { book, position, next }.into());
         }
-        match self.keep(open, &record)? {
+        let unique = self.hasher.unique(&record);
+        match self.keep(open, &record, unique)? {
             None => Ok(Outcome::Recorded(record)),
             Some(bytes) => Err(Stop::Full(Box::new(Asked::Adopt(record)), bytes)),
         }
@@ -408,14 +416,20 @@ impl Writer {
 
     /// Keeps a record, or answers how many bytes it needs where the frame has no room. That is made sure of before
     /// anything changes.
-    fn keep(&mut self, open: &mut Open, record: &Arc<Record>) -> Result<Option<u64>, StoreError> {
+    fn keep(
+        &mut self,
+        open: &mut Open,
+        record: &Arc<Record>,
+        unique: SmallVec<[u64; 2]>,
+    ) -> Result<Option<u64>, StoreError> {
+        debug_assert_eq!(unique, self.hasher.unique(record));
         let at = open.start.record(open.frame.next_offset());
-        let unique = self.hasher.unique(record);
         let hashes = self.hasher.repeats(record).into_iter();
         let repeats: SmallVec<[_; 1]> = hashes
             .map(|hash| Ok((hash, self.newest(hash)?)))
             .collect::<Result<_, StoreError>>()?;
-        let (book, balances) = self.tables.links(record);
+        let touched = touched(record);
+        let (book, balances) = self.tables.links(record.book, &touched);
         let links = Links {
             book,
             balances,
@@ -432,24 +446,56 @@ impl Writer {
         }
         open.frame.push_parts(&[&work.links, &work.canonical]);
         let digest = self.tables.next_digest(record.book, &work.canonical);
-        self.tables.take(record, at, digest, |_| false);
+        self.tables.take(record, &touched, at, digest, |_| false);
         let item = Item {
             at,
             record: Arc::clone(record),
+            touched,
             digest,
             unique,
             repeats,
         };
+        // At once, so that the next command finds it. Readers leave out what is behind the end that they see.
+        for hash in &item.unique {
+            self.keys.insert(*hash, at);
+        }
         work.flight.put(work.number, &item, links);
         open.items.push(item);
         Ok(None)
     }
 
+    /// Loads what makes the command new or not: the record of its key, and the transactions that have its ids. Nearly
+    /// always there are none, which the key table alone can say.
+    fn load_asked(&mut self, command: &Command, asked: &index::Asked) -> Result<(), StoreError> {
+        let (book, client, key) = (command.book, command.client, command.key);
+        let key_is_new = self.keys.candidates(asked.key).is_empty();
+        let found = if key_is_new {
+            None
+        } else {
+            find_key_by(self, asked.key, book, client, key)?
+        };
+        self.put(book, RowKey::Key(client, key), Found::Key(client, key, found));
+        for (id, hash) in command.transaction_ids().zip(&asked.ids) {
+            let found = if key_is_new && *hash == asked.key {
+                None
+            } else {
+                find_transaction_by(self, *hash, book, id)?
+            };
+            self.put(book, RowKey::Transaction(id), Found::Transaction(id, found));
+        }
+        Ok(())
+    }
+
     /// Loads a row for the command at hand.
     fn load(&mut self, book: BookNo, row: RowKey) -> Result<(), StoreError> {
-        find_row(self, book, row)?.put(&mut self.tables.state, book);
-        self.state.loaded.push(row);
+        let found = find_row(self, book, row)?;
+        self.put(book, row, found);
         Ok(())
+    }
+
+    fn put(&mut self, book: BookNo, row: RowKey, found: Found) {
+        found.put(&mut self.tables.state, book);
+        self.state.loaded.push(row);
     }
 }
 
@@ -465,9 +511,7 @@ impl Source for Writer {
     }
 
     fn candidates(&self, hash: u64) -> SmallVec<[Locator; 2]> {
-        let mut all = self.keys.candidates(hash);
-        all.extend(self.state.flight.unique(hash));
-        all
+        self.keys.candidates(hash)
     }
 
     fn read(&self, at: Locator) -> Result<(Arc<Record>, Links), StoreError> {

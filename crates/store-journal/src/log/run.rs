@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  0  8  magic "SALDOKEY"         40  16  zero
-//!  8  2  version, 1               56   4  CRC32C of the body
+//!  8  2  version, 2               56   4  CRC32C of the body
 //! 10  2  zero                     60   4  CRC32C of bytes 0..60
 //! 12  4  segment number           64  16 a pair: hash, locator; ascending
 //! 16 16  store id
@@ -16,7 +16,7 @@ use super::disk::{Beside, Disk, DiskError, OpenMode};
 use super::segment::{Locator, StoreId};
 
 const MAGIC: [u8; 8] = *b"SALDOKEY";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const HEADER: usize = 64;
 const PAIR: usize = 16;
 /// Pairs are read and written in pieces of so many.

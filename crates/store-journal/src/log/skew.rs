@@ -11,9 +11,11 @@ use smallvec::SmallVec;
 /// The roots of one chain. `L` links to an entry: a locator, or a locator and more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots<L: Copy> {
-    count: u64,
+    /// The sizes of the trees: bit k says that there is one of 2ᵏ⁺¹ − 1 entries. Of the smallest there may be two, and
+    /// then there is a root more than there are bits.
+    sizes: u64,
     /// Newest first in meaning, last in place: the end is where it grows.
-    links: SmallVec<[L; 2]>,
+    links: SmallVec<[L; 5]>,
 }
 
 impl<L: Copy> Default for Roots<L> {
@@ -35,7 +37,7 @@ impl<L: Copy> Roots<L> {
     /// An empty chain.
     pub fn new() -> Self {
         Self {
-            count: 0,
+            sizes: 0,
             links: SmallVec::new(),
         }
     }
@@ -43,14 +45,21 @@ impl<L: Copy> Roots<L> {
     /// The roots as [`Roots::count`] and [`Roots::links`] gave them; none if they can't belong together.
     pub fn from_parts(count: u64, links: &[L]) -> Option<Self> {
         (Digits(count).count() == links.len()).then(|| Self {
-            count,
+            sizes: Digits(count).fold(0, |sizes, size| sizes | ((size >> 1) + 1)),
             links: SmallVec::from_slice(links),
         })
     }
 
     /// How many entries the chain has.
     pub fn count(&self) -> u64 {
-        self.count
+        let entries = |bits: u64| (bits << 1).wrapping_sub(u64::from(bits.count_ones()));
+        let second = if self.is_doubled() {
+            entries(self.smallest())
+        } else {
+            0
+        };
+        // The highest size wraps to 0 and back: no chain is as long.
+        entries(self.sizes).wrapping_add(second)
     }
 
     /// The roots, oldest first.
@@ -80,23 +89,35 @@ impl<L: Copy> Roots<L> {
     /// Appends the entry that carries [`Roots::next`]; answers those links.
     pub fn push(&mut self, entry: L) -> Links<L> {
         let links = self.next();
-        self.links.truncate(self.kept());
+        // Alone it is a tree of one entry; as the root of two trees of one size, one of the next size.
+        let mut size = 1;
+        if self.is_doubled() {
+            size = self.smallest() << 1;
+            self.links.truncate(self.kept());
+            self.sizes ^= self.smallest();
+        }
         self.links.push(entry);
-        self.count += 1;
+        self.sizes |= size;
         links
     }
 
     /// How many roots stay when an entry is appended: all, or all but the two of one size.
     fn kept(&self) -> usize {
-        let (mut before, mut last) = (0, 0);
-        for size in Digits(self.count) {
-            (before, last) = (last, size);
-        }
-        if last != 0 && before == last {
+        if self.is_doubled() {
             self.links.len() - 2
         } else {
             self.links.len()
         }
+    }
+
+    /// Whether the two smallest trees are of one size.
+    fn is_doubled(&self) -> bool {
+        self.links.len() > self.sizes.count_ones() as usize
+    }
+
+    /// The bit of the smallest tree.
+    fn smallest(&self) -> u64 {
+        self.sizes & self.sizes.wrapping_neg()
     }
 
     /// The bytes of memory it has beyond its own size.
@@ -227,7 +248,7 @@ mod tests {
         }
         assert!(Roots::from_parts(7, &[1, 2]).is_none());
         assert_eq!(Digits(u64::MAX).collect::<Vec<_>>(), [u64::MAX]);
-        assert!(size_of::<Roots<u64>>() <= 40);
+        assert!(size_of::<Roots<u64>>() <= 56);
     }
 
     fn check(n: u64, wanted: u64) {

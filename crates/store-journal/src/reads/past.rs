@@ -45,7 +45,7 @@ impl Seen<'_> {
                     .published
                     .tables
                     .chains
-                    .get(&key)
+                    .get(key.0, key.1)
                     .and_then(|chain| chain.newest());
                 let correction = as_of.effective_at.and_then(|effective| {
                     let recorded = as_of.recorded_at.unwrap_or(Micros::MAX);
@@ -71,7 +71,7 @@ impl Seen<'_> {
     /// The newest record of each of an account's balances.
     pub(super) fn newest_of(&self, slot: &Slot) -> Vec<(BalanceKey, Locator)> {
         let no = slot.account.no;
-        let chain = |asset| self.published.tables.chains.get(&(self.book.no, (no, asset)));
+        let chain = |asset| self.published.tables.chains.get(self.book.no, (no, asset));
         let chains = slot.balances.iter();
         chains
             .filter_map(|(asset, _)| Some(((no, *asset), chain(*asset)?.newest()?)))

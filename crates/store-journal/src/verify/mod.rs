@@ -17,7 +17,7 @@ use crate::frozen::Frozen;
 use crate::history::History;
 use crate::log::{Disk, KeyTable, Locator, LogError, LogReader};
 use crate::open::{OpenError, Opened, Options, open};
-use crate::payload::split;
+use crate::payload::{split, touched};
 use crate::snapshot;
 use crate::tables::{Published, StoreBalance, Tables, deviations};
 
@@ -222,7 +222,8 @@ impl Check<'_> {
             .map_err(|error| self.wrong(at, None, error.to_string()))?;
         self.check(at, &record)
             .map_err(|what| self.wrong(at, Some(&record), what))?;
-        let (chain, balances) = self.journal.tables.links(&record);
+        let touched = touched(&record);
+        let (chain, balances) = self.journal.tables.links(record.book, &touched);
         let keys_link = self.runs.take(&self.hasher, &record, at, &links.repeats)?;
         if (links.book, &links.balances) != (chain, &balances) || !keys_link {
             return Err(self.wrong(at, Some(&record), "its links lead elsewhere".into()));
@@ -242,7 +243,7 @@ impl Check<'_> {
         }
         let journal = &mut self.journal;
         let digest = journal.tables.next_digest(record.book, canonical);
-        journal.tables.take(&record, at, digest, |_| false);
+        journal.tables.take(&record, &touched, at, digest, |_| false);
         for (key, deviation) in deviations(&record) {
             let all = journal.deviations.entry((record.book, key)).or_default();
             all.push(deviation);
