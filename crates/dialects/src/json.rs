@@ -146,13 +146,23 @@ pub fn push_decimal(out: &mut Vec<u8>, minor: i128, places: u8) {
     }
 }
 
+/// Whether a byte can't stand for itself between quotation marks.
+const ESCAPED: [bool; 256] = {
+    let mut escaped = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        escaped[byte] = byte < b' ' as usize || byte == b'"' as usize || byte == b'\\' as usize;
+        byte += 1;
+    }
+    escaped
+};
+
 /// Appends what stands between a string's quotation marks.
 fn escape(out: &mut Vec<u8>, text: &[u8]) {
     let mut written = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
+    let is_escaped = |byte: &u8| ESCAPED[usize::from(*byte)];
+    while let Some(found) = text[written..].iter().position(is_escaped) {
+        let (at, byte) = (written + found, text[written + found]);
         out.extend_from_slice(&text[written..at]);
         written = at + 1;
         match byte {

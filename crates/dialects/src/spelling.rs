@@ -121,13 +121,16 @@ impl fmt::Debug for Spelled {
 ///
 /// The native API takes each id in whatever form the caller got hold of it.
 pub fn parse_any(text: &str) -> Option<u128> {
+    // No other spelling is as long, and this one is nearly always meant.
+    if text.len() == LONGEST {
+        return parse_uuid(text).ok();
+    }
     let read = match text.split_once('_') {
-        None => parse_uuid(text),
         Some(("cst", _)) => parse_typeid(text),
         Some(("cus", _)) => parse_ksuid(Prefix::Customer, text),
         Some(("acct", _)) => parse_ksuid(Prefix::Account, text),
         Some(("client", _)) => parse_ksuid(Prefix::Client, text),
-        Some(_) => return None,
+        _ => return None,
     };
     read.ok()
 }

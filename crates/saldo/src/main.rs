@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Commands are made by those who read requests, and dropped by those who answer them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     saldo::run()
 }

@@ -170,7 +170,7 @@ impl Service {
         idempotency: Idempotency,
     ) -> Result<TransactionDone, Problem> {
         caller.require(Scopes::POST)?;
-        self.check_post(caller, &input, "")?;
+        self.check_post(caller, &input, str::to_owned)?;
         let id_given = input.id.is_some();
         let transaction = transaction(input);
         let key = idempotency.key(transaction.id.0);
@@ -375,37 +375,39 @@ impl Service {
             });
         }
         for (index, input) in inputs.iter().enumerate() {
-            let at = format!("transactions[{index}].");
+            let at = |field: &str| format!("transactions[{index}].{field}");
             if input.id.is_none() {
-                return Err(Problem::bad(&format!("{at}id"), "is missing; a batch needs it"));
+                return Err(Problem::bad(&at("id"), "is missing; a batch needs it"));
             }
-            self.check_post(caller, input, &at)?;
+            self.check_post(caller, input, at)?;
         }
         Ok(())
     }
 
-    /// What is wrong about a transaction before the ledger sees it. `at` stands before the names of fields.
-    fn check_post(&self, caller: &Caller, input: &PostTransaction, at: &str) -> Result<(), Problem> {
+    /// What is wrong about a transaction before the ledger sees it. `at` says where a field of it stands.
+    fn check_post(
+        &self,
+        caller: &Caller,
+        input: &PostTransaction,
+        at: impl Fn(&str) -> String,
+    ) -> Result<(), Problem> {
         if input.force {
             caller.require(Scopes::FORCE)?;
         }
         if input.id == Some(TransactionId(0)) {
-            return Err(Problem::bad(&format!("{at}id"), "must not be the nil UUID"));
+            return Err(Problem::bad(&at("id"), "must not be the nil UUID"));
         }
         if input.postings.is_empty() {
-            return Err(Problem::bad(
-                &format!("{at}postings"),
-                "must hold at least one posting",
-            ));
+            return Err(Problem::bad(&at("postings"), "must hold at least one posting"));
         }
         if input.postings.len() > self.config.postings {
             return Err(Problem::bad(
-                &format!("{at}postings"),
+                &at("postings"),
                 format!("must hold at most {} postings", self.config.postings),
             ));
         }
         if let Some(reference) = &input.reference {
-            check_text(&format!("{at}reference"), reference)?;
+            check_text(&at("reference"), reference)?;
         }
         check_notes(&input.notes)
     }

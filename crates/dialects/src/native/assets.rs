@@ -142,15 +142,12 @@ impl Endpoint for PutRates {
     type Output = Written<usize>;
 
     fn parse(request: &Request<'_>, config: &Config) -> Result<Self::Input, Problem> {
-        let rates = body(request)?.array()?;
-        let limit = config.service.batch_items;
+        let items = body(request)?.array()?;
+        let rates: Vec<Rate> = items.each_of(config.service.batch_items, "rates", read_rate)?;
         if rates.is_empty() {
-            return Err(rates.fault("must hold at least one rate"));
+            return Err(items.fault("must hold at least one rate"));
         }
-        if rates.len() > limit {
-            return Err(Problem::TooLarge { what: "rates", limit });
-        }
-        Ok((rates.each(read_rate)?, idempotency(request)?))
+        Ok((rates, idempotency(request)?))
     }
 
     async fn run(context: Context<'_>, (rates, key): Self::Input) -> Result<Self::Output, Problem> {

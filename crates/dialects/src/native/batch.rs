@@ -2,7 +2,7 @@
 
 use service::{BatchDone, Idempotency, ItemDone, Metrics, PostTransaction, Problem};
 
-use super::body::{Value, body};
+use super::body::body;
 use super::query::idempotency;
 use super::{problems, reply, transactions};
 use crate::Config;
@@ -28,15 +28,9 @@ impl Endpoint for PostBatch {
         let body = body(request)?;
         let [items, atomic] = body.object(["transactions", "atomic"])?;
         let atomic = atomic.flag()?;
-        let items = items.need(Value::array)?;
         let limit = config.service.batch_items;
-        if items.len() > limit {
-            return Err(Problem::TooLarge {
-                what: "transactions",
-                limit,
-            });
-        }
-        let transactions = items.each(transactions::read)?;
+        let transactions =
+            items.need(|items| items.array()?.each_of(limit, "transactions", transactions::read))?;
         let key = idempotency(request)?;
         if !atomic && key.header_key.is_some() {
             return Err(Problem::bad(

@@ -165,11 +165,11 @@ impl Endpoint for MakeKey {
         let body = body(request)?;
         let [label, scopes, expires_at] = body.object(["label", "scopes", "expiresAt"])?;
         let label = label.need_text(&TEXT)?;
-        let scopes = scopes.need(Value::array)?;
+        let items = scopes.need(Value::array)?;
+        let scopes: Vec<_> = items.each(|scope| scope.text(&SCOPE))?;
         if scopes.is_empty() {
-            return Err(scopes.fault("must name at least one scope"));
+            return Err(items.fault("must name at least one scope"));
         }
-        let scopes: Vec<_> = scopes.each(|scope| scope.text(&SCOPE))?;
         let input = CreateKey {
             client: Some(client),
             label,

@@ -20,6 +20,7 @@ mod query;
 mod reply;
 mod signing;
 mod transactions;
+mod walk;
 
 use ledger::Scopes;
 use service::Problem;

@@ -90,16 +90,17 @@ fn read_posting(posting: Value<'_, '_>) -> Result<Posting, Problem> {
 
 /// Reads parts of a transaction: at least one.
 pub(super) fn read_parts(value: Value<'_, '_>) -> Result<Parts, Problem> {
-    let parts = value.array()?;
-    if parts.is_empty() {
-        return Err(parts.fault("must hold at least one part, or be left out"));
-    }
-    parts.each(|part| {
+    let items = value.array()?;
+    let parts: Parts = items.each(|part| {
         let [index, amount] = part.object(["index", "amount"])?;
         let index = index.need(|index| index.int(0..=i64::from(u32::MAX)))?;
         // The range was just checked.
         Ok((index as u32, amount.need_text(&AMOUNT)?))
-    })
+    })?;
+    if parts.is_empty() {
+        return Err(items.fault("must hold at least one part, or be left out"));
+    }
+    Ok(parts)
 }
 
 /// `POST /transactions/{id}/reverse`
