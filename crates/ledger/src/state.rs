@@ -65,15 +65,31 @@ pub struct NotLoaded;
 #[derive(Clone, Debug)]
 pub struct Table<K, V> {
     rows: Map<K, Option<V>>,
+    /// The first few rows of a table that is not complete: what is loaded for one command is seldom more, and to hash a
+    /// key takes longer than to look at these.
+    few: SmallVec<[(K, Option<V>); FEW]>,
     complete: bool,
 }
+
+/// So many rows of a table that is not complete are not hashed.
+const FEW: usize = 2;
 
 impl<K: Eq + Hash, V> Table<K, V> {
     fn new(complete: bool) -> Self {
         Self {
             rows: Map::default(),
+            few: SmallVec::new(),
             complete,
         }
+    }
+
+    fn row(&self, key: &K) -> Option<&Option<V>> {
+        let few = self
+            .few
+            .iter()
+            .find(|(other, _)| other == key)
+            .map(|(_, row)| row);
+        few.or_else(|| self.rows.get(key))
     }
 
     /// The row, `None` when there is none.
@@ -81,7 +97,7 @@ impl<K: Eq + Hash, V> Table<K, V> {
     /// # Errors
     /// [`NotLoaded`] when that is not known.
     pub fn get(&self, key: &K) -> Result<Option<&V>, NotLoaded> {
-        match self.rows.get(key) {
+        match self.row(key) {
             Some(row) => Ok(row.as_ref()),
             None if self.complete => Ok(None),
             None => Err(NotLoaded),
@@ -90,13 +106,19 @@ impl<K: Eq + Hash, V> Table<K, V> {
 
     /// The row if it is here.
     pub fn peek(&self, key: &K) -> Option<&V> {
-        self.rows.get(key).and_then(Option::as_ref)
+        self.row(key).and_then(Option::as_ref)
     }
 
     /// Puts a row, or marks it absent.
     pub fn put(&mut self, key: K, row: Option<V>) {
-        if row.is_none() && self.complete {
+        if self.complete && row.is_none() {
             self.rows.remove(&key);
+        } else if self.complete || self.rows.contains_key(&key) {
+            self.rows.insert(key, row);
+        } else if let Some((_, here)) = self.few.iter_mut().find(|(other, _)| *other == key) {
+            *here = row;
+        } else if self.few.len() < FEW {
+            self.few.push((key, row));
         } else {
             self.rows.insert(key, row);
         }
@@ -104,8 +126,10 @@ impl<K: Eq + Hash, V> Table<K, V> {
 
     /// Forgets the row: it is then absent in a complete table, not loaded in another.
     pub fn forget(&mut self, key: &K) {
-        // Hashing a key to find nothing would be the most of it.
-        if !self.rows.is_empty() {
+        if let Some(nth) = self.few.iter().position(|(other, _)| other == key) {
+            self.few.swap_remove(nth);
+        } else if !self.rows.is_empty() {
+            // Where there are none, the key would be hashed all the same.
             self.rows.remove(key);
         }
     }
@@ -113,23 +137,24 @@ impl<K: Eq + Hash, V> Table<K, V> {
     /// Forgets all rows.
     pub fn clear(&mut self) {
         self.rows.clear();
+        self.few.clear();
     }
 
     /// The rows that are here, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.rows
-            .iter()
+        let few = self.few.iter().map(|(key, row)| (key, row));
+        few.chain(&self.rows)
             .filter_map(|(key, row)| row.as_ref().map(|row| (key, row)))
     }
 
     /// The number of rows and absence marks that are here.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows.len() + self.few.len()
     }
 
     /// Whether nothing is here.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.rows.is_empty() && self.few.is_empty()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ledger::{
     AccountId, Action, AssetName, Booked, Code, Entry, Field, HoldTerms, Micros, Move, Notes, Parts, Plain,
-    Position, Posting, Record, Reverse, Scopes, Transaction, TransactionId,
+    Position, Postings, Record, Reverse, Scopes, Transaction, TransactionId,
 };
 use store::{Listed, Outcome, Page, Stamped, TransactionFilter, TransactionView};
 
@@ -21,7 +21,7 @@ pub struct PostTransaction {
     /// The id that the caller chose: not nil.
     pub id: Option<TransactionId>,
     /// One or more postings, in order.
-    pub postings: Vec<Posting>,
+    pub postings: Postings,
     /// What the caller calls it.
     pub reference: Option<String>,
     /// For what day it counts; now unless given.
@@ -416,7 +416,7 @@ impl Service {
 fn transaction(input: PostTransaction) -> Transaction<Plain> {
     Transaction {
         id: input.id.unwrap_or_else(|| TransactionId(new_id())),
-        postings: input.postings.into_iter().collect(),
+        postings: input.postings,
         party: None,
         reference: input.reference.map(Into::into),
         notes: input.notes,

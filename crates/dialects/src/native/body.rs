@@ -279,12 +279,18 @@ impl<'a> Items<'a, '_> {
         &self,
         limit: usize,
         what: &'static str,
-        read: impl FnMut(Value<'a, '_>) -> Result<T, Problem>,
+        mut read: impl FnMut(Value<'a, '_>) -> Result<T, Problem>,
     ) -> Result<C, Problem> {
-        if Walk::of(self.raw).nth(limit).is_some() {
-            return Err(Problem::TooLarge { what, limit });
+        let mut left = limit;
+        let all = self.each(|item| {
+            left = left.checked_sub(1).ok_or(Problem::TooLarge { what, limit })?;
+            read(item)
+        });
+        // That there are too many goes before whatever is wrong with one of them.
+        match all {
+            Err(_) if Walk::of(self.raw).nth(limit).is_some() => Err(Problem::TooLarge { what, limit }),
+            all => all,
         }
-        self.each(read)
     }
 
     /// A bad request because of the array.

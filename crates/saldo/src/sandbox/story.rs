@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 
-use ledger::{AccountId, Amount, AssetName, ClientId, HoldTerms, Micros, Notes, Posting, TransactionId};
+use ledger::{
+    AccountId, Amount, AssetName, ClientId, HoldTerms, Micros, Notes, Posting, Postings, TransactionId,
+};
 use service::PostTransaction;
 
 use super::cast::{PEOPLE, ROOT_FUNDS, SUBSIDIARY_FUNDS, asset};
@@ -278,12 +280,12 @@ impl Story<'_> {
             id: Some(TransactionId(
                 self.root.0.wrapping_add(1 + self.told.len() as u128),
             )),
-            postings: vec![Posting {
+            postings: Postings::from_buf([Posting {
                 from,
                 to,
                 asset,
                 amount,
-            }],
+            }]),
             reference: Some(reference.to_owned()),
             effective_at: Some(Micros(midnight + day * DAY + minute * MINUTE)),
             hold: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dialects::{Body, Config, Method, Request, Router};
 use ledger::{
     AccountId, Amount, AssetName, ClientId, CustomerId, Decimal, HoldTerms, LimitChange, Micros, Notes,
-    Owner, Posting, Purpose, Rate, Scopes, TransactionId,
+    Owner, Posting, Postings, Purpose, Rate, Scopes, TransactionId,
 };
 use service::{
     Caller, Clock, CreateAccount, CreateClient, CreateCustomer, CreateKey, Credentials, Idempotency,
@@ -271,12 +271,12 @@ pub(crate) fn asset(name: &str) -> AssetName {
 pub(crate) fn transaction(from: AccountId, to: AccountId, name: &str, amount: u128) -> PostTransaction {
     PostTransaction {
         id: None,
-        postings: vec![Posting {
+        postings: Postings::from_buf([Posting {
             from,
             to,
             asset: asset(name),
             amount: Amount::new(amount).unwrap(),
-        }],
+        }]),
         reference: None,
         effective_at: None,
         hold: None,
