@@ -1,10 +1,11 @@
-//! What a developer does with this repository: `cargo xtask test | ci | soak | fuzz | bench`.
+//! What a developer does with this repository: `cargo xtask test | ci | soak | fuzz | count | bench`.
 #![allow(
     clippy::print_stderr,
     reason = "a command-line tool says on stderr what went wrong"
 )]
 
 mod bench;
+mod count;
 mod fuzz;
 mod layering;
 mod requirements;
@@ -28,6 +29,8 @@ enum Task {
     Soak(Soak),
     /// Tries what reads others' bytes with bytes that lead into ever more of its code
     Fuzz(fuzz::Fuzz),
+    /// Counts the instructions of the pure core and of each endpoint
+    Count(count::Count),
     /// Measures Saldo on PostgreSQL against a plain SQL ledger, and writes BENCHMARKS.md
     Bench(bench::Bench),
 }
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Task::Ci => ci(),
         Task::Soak(soak) => soak.run(),
         Task::Fuzz(fuzz) => fuzz.run(),
+        Task::Count(count) => count.run(),
         Task::Bench(bench) => bench.run(),
     };
     match done {
@@ -102,7 +106,14 @@ fn ci() -> Result {
     doc.env("RUSTDOCFLAGS", "-D warnings");
     run::run(doc)?;
     step("tests");
-    test()
+    test()?;
+    step("instructions");
+    if count::is_there() {
+        count::Count::default().run()
+    } else {
+        println!("not run: valgrind is not installed");
+        Ok(())
+    }
 }
 
 fn deny() -> Result {
