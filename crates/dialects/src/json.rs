@@ -60,8 +60,17 @@ impl Json {
         self.body.push(b']');
     }
 
-    /// The name of the next value.
-    pub fn key(&mut self, name: &str) -> &mut Self {
+    /// The name of the next value: one of the format's own, which are spelled without anything to escape.
+    pub fn key(&mut self, name: &'static str) -> &mut Self {
+        self.separate();
+        self.body.push(b'"');
+        self.body.extend_from_slice(name.as_bytes());
+        self.body.extend_from_slice(b"\":");
+        self
+    }
+
+    /// The name of the next value, whoever chose it.
+    pub fn any_key(&mut self, name: &str) -> &mut Self {
         self.string(name);
         self.body.push(b':');
         self

@@ -5,6 +5,7 @@
 //! or a missing one can't go unseen. Numbers stay text until they are read as integers.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -13,7 +14,7 @@ use serde::de::IgnoredAny;
 use service::Problem;
 
 use super::forms::Form;
-use super::walk::Walk;
+use super::walk::{Walk, plain};
 use crate::http::Request;
 
 /// Where a value stands in its body.
@@ -50,8 +51,11 @@ impl Place<'_> {
 /// A piece of JSON that was not looked into yet.
 #[derive(Clone, Copy)]
 pub(super) struct Value<'a, 'p> {
+    /// The piece. Of an object or array that is an item, what follows it too: looking for its end is left to who reads it.
     raw: &'a str,
     place: Place<'p>,
+    /// Where who reads such an item says how long it was.
+    len: Option<&'p Cell<usize>>,
 }
 
 /// A member that an object may have.
@@ -64,6 +68,7 @@ pub(super) struct Member<'a, 'p> {
 pub(super) struct Items<'a, 'p> {
     raw: &'a str,
     place: Place<'p>,
+    len: Option<&'p Cell<usize>>,
 }
 
 /// The body of a request; nothing is as good as an empty object.
@@ -72,6 +77,7 @@ pub(super) fn optional<'a>(request: &Request<'a>) -> Result<Value<'a, 'static>, 
         return Ok(Value {
             raw: "{}",
             place: Place::Body,
+            len: None,
         });
     }
     body(request)
@@ -93,7 +99,11 @@ pub(super) fn body<'a>(request: &Request<'a>) -> Result<Value<'a, 'static>, Prob
     serde_json::from_str::<IgnoredAny>(raw)
         .map_err(|error| place.fault(format_args!("is not JSON: {error}")))?;
     let raw = raw.trim_matches([' ', '\t', '\n', '\r']);
-    Ok(Value { raw, place })
+    Ok(Value {
+        raw,
+        place,
+        len: None,
+    })
 }
 
 impl<'a, 'p> Value<'a, 'p> {
@@ -128,7 +138,8 @@ impl<'a, 'p> Value<'a, 'p> {
             return Err(self.wrong("an object"));
         }
         let mut found = [None; N];
-        for (name, raw) in Walk::of(self.raw) {
+        let mut walk = Walk::of(self.raw);
+        for (name, raw) in &mut walk {
             let name = self.unescaped(name)?;
             let nth = names.iter().position(|known| *known == name);
             let nth = nth.ok_or_else(|| self.unknown(&name, &names))?;
@@ -136,6 +147,7 @@ impl<'a, 'p> Value<'a, 'p> {
                 return Err(self.misnamed(&name, "stands here twice; name it once"));
             }
         }
+        self.was(&walk);
         let mut at = names.into_iter().zip(found);
         Ok(std::array::from_fn(|_| {
             // Both arrays have N elements, as this one has.
@@ -164,16 +176,22 @@ impl<'a, 'p> Value<'a, 'p> {
         if !self.raw.starts_with('[') {
             return Err(self.wrong("an array"));
         }
-        let Self { raw, place } = self;
-        Ok(Items { raw, place })
+        let Self { raw, place, len } = self;
+        Ok(Items { raw, place, len })
+    }
+
+    /// It was as long as this walk through it.
+    fn was(&self, walk: &Walk<'_>) {
+        if let Some(len) = self.len {
+            len.set(walk.len());
+        }
     }
 
     /// The text that a string in quotation marks stands for.
     fn unescaped(&self, quoted: &'a str) -> Result<Cow<'a, str>, Problem> {
-        let inside = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        match inside {
-            Some(plain) if !plain.contains('\\') => Ok(Cow::Borrowed(plain)),
-            _ => serde_json::from_str::<String>(quoted)
+        match plain(quoted) {
+            Some(plain) => Ok(Cow::Borrowed(plain)),
+            None => serde_json::from_str::<String>(quoted)
                 .map(Cow::Owned)
                 .map_err(|_| self.fault("has an escape that stands for no character")),
         }
@@ -222,7 +240,12 @@ impl<'a, 'p> Member<'a, 'p> {
         read: impl FnOnce(Value<'a, 'p>) -> Result<T, Problem>,
     ) -> Result<Option<T>, Problem> {
         let place = self.place;
-        self.raw.map(|raw| read(Value { raw, place })).transpose()
+        let value = |raw| Value {
+            raw,
+            place,
+            len: None,
+        };
+        self.raw.map(|raw| read(value(raw))).transpose()
     }
 
     /// The value, which must be there.
@@ -265,13 +288,27 @@ impl<'a> Items<'a, '_> {
     /// Reads each, up to the first that is at fault.
     pub(super) fn each<T, C: FromIterator<T>>(
         &self,
-        read: impl FnMut(Value<'a, '_>) -> Result<T, Problem>,
+        mut read: impl FnMut(Value<'a, '_>) -> Result<T, Problem>,
     ) -> Result<C, Problem> {
-        let items = Walk::of(self.raw).enumerate().map(|(index, (_, raw))| Value {
-            raw,
-            place: Place::Item(&self.place, index),
+        let (mut walk, mut index) = (Walk::of(self.raw), 0);
+        let all = std::iter::from_fn(|| {
+            let raw = walk.item()?;
+            let len = Cell::new(0);
+            let place = Place::Item(&self.place, index);
+            index += 1;
+            let done = read(Value {
+                raw,
+                place,
+                len: Some(&len),
+            });
+            walk.past(raw, len.get());
+            Some(done)
         });
-        items.map(read).collect()
+        let all = all.collect::<Result<C, Problem>>()?;
+        if let Some(len) = self.len {
+            len.set(walk.len());
+        }
+        Ok(all)
     }
 
     /// The same, of so many at most.

@@ -50,7 +50,7 @@ fn write(raw: &str, out: &mut Json, depth: usize) -> Result<(), String> {
             out.object(|out| {
                 done = members
                     .iter()
-                    .try_for_each(|(name, value)| write(value.get(), out.key(name), depth - 1));
+                    .try_for_each(|(name, value)| write(value.get(), out.any_key(name), depth - 1));
             });
             done?;
         }

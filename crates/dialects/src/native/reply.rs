@@ -71,7 +71,7 @@ pub(super) fn notes(body: &mut Json, notes: &Notes<Plain>) {
 }
 
 /// A member that is an id.
-pub(super) fn id(body: &mut Json, name: &str, id: u128) {
+pub(super) fn id(body: &mut Json, name: &'static str, id: u128) {
     body.key(name).string(&spelling::uuid(id));
 }
 

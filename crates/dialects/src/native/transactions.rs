@@ -282,7 +282,7 @@ impl<'a> Shown<'a> {
             .string(self.hold.map_or(status_of(kind), |hold| hold.status.as_str()));
         body.key("position").int(record.position.0);
         body.key("recordedAt").string(&time::format(record.recorded_at));
-        let moment = |body: &mut Json, name: &str, at: Option<Micros>| {
+        let moment = |body: &mut Json, name: &'static str, at: Option<Micros>| {
             if let Some(at) = at {
                 body.key(name).string(&time::format(at));
             }
