@@ -4,8 +4,6 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
-use test_postgres::{Cluster, bin};
-
 use crate::run::{self, Result};
 
 /// One measurement.
@@ -22,89 +20,36 @@ pub(super) struct Measured {
 /// Who used the processors, in percent of one.
 #[derive(Clone, Copy)]
 pub(super) struct Cpu {
-    pub(super) postgres: u64,
+    /// None where there is none.
+    pub(super) postgres: Option<u64>,
     pub(super) saldo: u64,
     pub(super) generator: u64,
 }
 
-/// Everything that was measured: in each round the same, in the same order.
-pub(super) struct Run {
+/// What was measured on one store: in each round the same, in the same order.
+pub(super) struct Part {
+    pub(super) title: &'static str,
+    pub(super) about: &'static str,
+    /// What else has to be known, each with its name.
+    pub(super) facts: Vec<(&'static str, String)>,
     pub(super) rounds: Vec<Vec<Measured>>,
-    pub(super) seconds: u32,
-    pub(super) accounts: u32,
-    /// Whether pgledger was measured beside.
-    pub(super) pgledger: bool,
+    pub(super) goals: &'static [Goal],
+}
+
+/// How it was measured.
+pub(super) struct Circumstances {
+    pub(super) command: String,
     pub(super) load_before: String,
-    pub(super) settings: &'static [&'static str],
 }
 
 /// A ratio that is meant to be reached, in hundredths.
-struct Goal {
-    what: &'static str,
-    measured: &'static str,
+pub(super) struct Goal {
+    pub(super) what: &'static str,
+    pub(super) measured: &'static str,
     /// Keys; of several the fastest counts.
-    against: &'static [&'static str],
-    at_least: u64,
+    pub(super) against: &'static [&'static str],
+    pub(super) at_least: u64,
 }
-
-const PLAIN: &[&str] = &["plain-few", "plain-many"];
-const PGLEDGER: &[&str] = &["pgledger-few", "pgledger-many"];
-const GOALS: [Goal; 9] = [
-    Goal {
-        what: "single posts : plain SQL, both on random accounts",
-        measured: "posts",
-        against: PLAIN,
-        at_least: 400,
-    },
-    Goal {
-        what: "single posts : plain SQL, both into one hot account",
-        measured: "hot",
-        against: &["plain-hot"],
-        at_least: 1_000,
-    },
-    Goal {
-        what: "batches of 1,000 : plain SQL's single transfers on random accounts",
-        measured: "batches",
-        against: PLAIN,
-        at_least: 800,
-    },
-    Goal {
-        what: "single posts : pgledger, both on random accounts",
-        measured: "posts",
-        against: PGLEDGER,
-        at_least: 400,
-    },
-    Goal {
-        what: "single posts : pgledger, both into one hot account",
-        measured: "hot",
-        against: &["pgledger-hot"],
-        at_least: 1_000,
-    },
-    Goal {
-        what: "batches of 1,000 : pgledger's single transfers on random accounts",
-        measured: "batches",
-        against: PGLEDGER,
-        at_least: 800,
-    },
-    Goal {
-        what: "four servers with 256 connections each : one server with 256, single posts on random accounts of one book",
-        measured: "posts-crowd-many",
-        against: &["posts"],
-        at_least: 80,
-    },
-    Goal {
-        what: "the same, both with 1,024 connections in all",
-        measured: "posts-crowd-many",
-        against: &["posts-crowd"],
-        at_least: 80,
-    },
-    Goal {
-        what: "the same, both with 256 connections in all",
-        measured: "posts-many",
-        against: &["posts"],
-        at_least: 80,
-    },
-];
 
 /// The lowest, the middle and the highest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,48 +86,40 @@ impl Goal {
     }
 }
 
-impl Run {
+impl Part {
     /// All of it, as Markdown.
-    pub(super) fn text(&self, cluster: &Cluster) -> Result<String> {
-        let mut text = String::from(HEAD);
-        text += &self.circumstances(cluster)?;
-        text += "\n## Measurements\n\nMedians of the rounds, in brackets the lowest and the highest. CPU in percent of one processor.\n\n";
+    pub(super) fn text(&self, circumstances: &Circumstances) -> Result<String> {
+        let mut text = format!("{}\n\n{}\n\n", self.heading(), self.about);
+        text += &self.circumstances(circumstances)?;
+        text += "\n### Measurements\n\nMedians of the rounds, in brackets the lowest and the highest. CPU in percent of one processor.\n\n";
         text += &self.table();
-        text += "\n## Goals\n\nEach ratio is taken within a round.\n\n";
+        text += "\n### Goals\n\nEach ratio is taken within a round.\n\n";
         text += &self.goals();
         Ok(text)
     }
 
-    fn circumstances(&self, cluster: &Cluster) -> Result<String> {
+    fn heading(&self) -> String {
+        format!("## {}", self.title)
+    }
+
+    fn circumstances(&self, circumstances: &Circumstances) -> Result<String> {
         let mut text = String::new();
         let mut line = |what: &str, value: &str| {
             // Writing to a string can't fail.
             let _ = writeln!(text, "- {what}: {}", value.trim());
         };
-        let rounds = self.rounds.len();
         line("Machine", &machine());
-        line(
-            "PostgreSQL",
-            &said(Command::new(bin().join("postgres")).arg("--version"))?,
-        );
-        line("Its settings beside the defaults", &self.settings.join(", "));
-        line("File system", &file_system(cluster.folder())?);
+        for (what, value) in &self.facts {
+            line(what, value);
+        }
         line("Commit", &commit()?);
         line("Date", &said(Command::new("date").args(["-u", "+%F %H:%M UTC"]))?);
-        line(
-            "Command",
-            &format!(
-                "`cargo xtask bench --rounds {rounds} --seconds {} --accounts {}{}`",
-                self.seconds,
-                self.accounts,
-                if self.pgledger { " --pgledger FILE" } else { "" },
-            ),
-        );
+        line("Command", &circumstances.command);
         line(
             "Load before the run, after it",
             &format!(
                 "{}; {} (what runs beside takes its share: 0 is a quiet machine)",
-                self.load_before,
+                circumstances.load_before,
                 load_average()
             ),
         );
@@ -223,7 +160,7 @@ impl Run {
                 one.name,
                 millis(middle(&|one| one.latency.map(|(median, _)| median))),
                 millis(middle(&|one| one.latency.map(|(_, high)| high))),
-                percent(middle(&|one| one.cpu.map(|cpu| cpu.postgres))),
+                percent(middle(&|one| one.cpu.and_then(|cpu| cpu.postgres))),
                 percent(middle(&|one| one.cpu.map(|cpu| cpu.saldo))),
                 percent(middle(&|one| one.cpu.map(|cpu| cpu.generator))),
             );
@@ -233,7 +170,7 @@ impl Run {
 
     fn goals(&self) -> String {
         let mut text = String::from("| | goal | measured | |\n|---|---:|---:|---|\n");
-        for goal in &GOALS {
+        for goal in self.goals {
             let Some(ratio) = goal.ratio(&self.rounds) else {
                 continue;
             };
@@ -259,11 +196,37 @@ impl Run {
 const HEAD: &str = "\
 # Benchmarks
 
-Saldo on PostgreSQL beside ledgers in SQL on the same PostgreSQL, measured in turns in one run by `cargo xtask bench`.
-[docs/bench.md](docs/bench.md) says what is measured and how. What else a machine does changes the figures by factors:
-compare figures of one run alone.
+Saldo beside what one would use instead, measured in turns in one run by `cargo xtask bench`. [docs/bench.md](docs/bench.md)
+says what is measured and how. What else a machine does changes the figures by factors: compare figures of one run alone.
 
 ";
+
+/// Writes what was measured in its place; the other parts stay as they are.
+pub(super) fn write(file: &Path, part: &Part, text: &str) -> Result {
+    let before = match std::fs::read_to_string(file) {
+        Ok(before) => before,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(format!("{}: {error}", file.display())),
+    };
+    std::fs::write(file, replaced(&before, &part.heading(), text))
+        .map_err(|error| format!("writing {}: {error}", file.display()))
+}
+
+/// A report with this text in the place of the part under the same heading, or before the others.
+fn replaced(before: &str, heading: &str, text: &str) -> String {
+    let mut parts: Vec<_> = before.split("\n## ").skip(1).collect();
+    let new = text.trim_start_matches("## ");
+    let title = heading.trim_start_matches("## ");
+    match parts.iter_mut().find(|part| part.lines().next() == Some(title)) {
+        Some(part) => *part = new,
+        None => parts.insert(0, new),
+    }
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|part| format!("## {}\n", part.trim_end()))
+        .collect();
+    format!("{HEAD}{}", parts.join("\n"))
+}
 
 fn hundredths(number: u64) -> String {
     format!("{}.{:02}", number / 100, number % 100)
@@ -283,7 +246,7 @@ fn grouped(number: u64) -> String {
 }
 
 /// What a command says, or why it can't.
-fn said(command: &mut Command) -> Result<String> {
+pub(super) fn said(command: &mut Command) -> Result<String> {
     let output = command
         .output()
         .map_err(|error| format!("{command:?}: {error}"))?;
@@ -320,7 +283,7 @@ pub(super) fn load_average() -> String {
     text.split(' ').next().unwrap_or_default().to_owned()
 }
 
-fn file_system(folder: &Path) -> Result<String> {
+pub(super) fn file_system(folder: &Path) -> Result<String> {
     said(Command::new("stat").args(["-f", "-c", "%T"]).arg(folder))
 }
 
@@ -372,15 +335,28 @@ mod tests {
         };
         let rounds = [round(400, 100, 50), round(300, 20, 100), round(900, 200, 300)];
         let spread = |least, median, most| Some(Spread { least, median, most });
+        const GOALS: [Goal; 2] = [
+            Goal {
+                what: "posts : the faster one",
+                measured: "posts",
+                against: &["plain-few", "plain-many"],
+                at_least: 400,
+            },
+            Goal {
+                what: "hot : plain",
+                measured: "hot",
+                against: &["plain-few"],
+                at_least: 100,
+            },
+        ];
         assert_eq!(GOALS[0].ratio(&rounds), spread(300, 300, 400));
         assert_eq!(GOALS[1].ratio(&rounds), None, "nothing hot was measured");
-        let run = Run {
+        let run = Part {
+            title: "A store",
+            about: "",
+            facts: Vec::new(),
             rounds: rounds.into(),
-            seconds: 1,
-            accounts: 10,
-            pgledger: false,
-            load_before: String::new(),
-            settings: &[],
+            goals: &GOALS,
         };
         let goals = run.goals();
         assert!(
@@ -392,6 +368,16 @@ mod tests {
             table.contains("| posts | 400 (300 – 900) | 1.2 | 9.9 |  |  |  |"),
             "{table}"
         );
+    }
+
+    #[test]
+    fn a_part_takes_the_place_of_its_predecessor() {
+        let one = replaced("", "## One", "## One\n\n### Goals\n\n1\n");
+        assert_eq!(one, format!("{HEAD}## One\n\n### Goals\n\n1\n"));
+        let both = replaced(&one, "## Two", "## Two\n\n2\n");
+        assert_eq!(both, format!("{HEAD}## Two\n\n2\n\n## One\n\n### Goals\n\n1\n"));
+        let again = replaced(&both, "## One", "## One\n\n3\n");
+        assert_eq!(again, format!("{HEAD}## Two\n\n2\n\n## One\n\n3\n"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) struct Servers {
     running: Vec<Server>,
     accounts: u32,
     /// The process that all of PostgreSQL's descend from.
-    postgres: String,
+    postgres: Option<String>,
 }
 
 struct Server {
@@ -35,43 +35,52 @@ pub(super) struct Ask {
     pub(super) connections: u32,
     pub(super) servers: usize,
     pub(super) seconds: u32,
+    /// How many transactions a batch has, where it is not 1,000.
+    pub(super) batch: Option<u32>,
 }
 
 impl Servers {
-    pub(super) fn start(
+    /// Over a database.
+    pub(super) fn on_postgres(
         cluster: &Arc<Cluster>,
         database: &Database,
         count: usize,
         accounts: u32,
     ) -> Result<Self> {
+        let postgres = std::fs::read_to_string(cluster.folder().join("pid"));
+        let postgres = postgres.map_err(|error| format!("the pid of PostgreSQL: {error}"))?;
+        let servers = Self::start(&database.url(), cluster.folder(), count, accounts)?;
+        Ok(Self {
+            postgres: Some(postgres.trim().to_owned()),
+            ..servers
+        })
+    }
+
+    /// Over a store that is made; what they say goes into a file of this folder.
+    pub(super) fn start(store: &str, folder: &Path, count: usize, accounts: u32) -> Result<Self> {
         let saldo = run::target()?.join("release/saldo");
-        let store = database.url();
         let mut init = plain_command(&saldo);
-        init.args(["init", "--store", &store]);
+        init.args(["init", "--store", store]);
         let token = String::from_utf8_lossy(&run::output_quietly(init)?)
             .trim()
             .to_owned();
-        let log = cluster.folder().join("saldo.log");
+        let log = folder.join("saldo.log");
         let running = (0..count).map(|_| {
             let log = File::options().create(true).append(true).open(&log);
             let log = log.map_err(|error| format!("a log of the servers: {error}"))?;
             let mut serve = plain_command(&saldo);
             serve
-                .args(["serve", "--listen", "127.0.0.1:0", "--store", &store])
+                .args(["serve", "--listen", "127.0.0.1:0", "--store", store])
                 .stdout(Stdio::piped())
                 .stderr(log);
             Server::start(serve)
         });
-        let postgres = std::fs::read_to_string(cluster.folder().join("pid"));
         Ok(Self {
             running: running.collect::<Result<_>>()?,
             saldo,
             token,
             accounts,
-            postgres: postgres
-                .map_err(|error| format!("the pid of PostgreSQL: {error}"))?
-                .trim()
-                .to_owned(),
+            postgres: None,
         })
     }
 
@@ -83,7 +92,12 @@ impl Servers {
             bench.args(["--url", &server.url]);
             bench.arg("--cpu-of").arg(format!("saldo={}", server.child.id()));
         }
-        bench.arg("--cpu-of").arg(format!("postgres={}", self.postgres));
+        if let Some(postgres) = &self.postgres {
+            bench.arg("--cpu-of").arg(format!("postgres={postgres}"));
+        }
+        if let Some(batch) = ask.batch {
+            bench.arg(format!("--batch={batch}"));
+        }
         bench.arg(format!("--connections={}", ask.connections));
         bench.arg(format!("--accounts={}", self.accounts));
         bench.arg(format!("--duration={}s", ask.seconds));
@@ -117,7 +131,7 @@ fn read(ask: &Ask, found: &Value) -> Option<Measured> {
         per_second: found[rate].as_u64()?,
         latency: Some((latency("p50")?, latency("p99")?)),
         cpu: Some(Cpu {
-            postgres: share("postgres")?,
+            postgres: share("postgres"),
             saldo: share("saldo")?,
             generator: share("generator")?,
         }),
@@ -179,6 +193,7 @@ mod tests {
             connections: 8,
             servers: 4,
             seconds: 2,
+            batch: None,
         };
         let mut found = serde_json::json!({
             "batch": 1000, "milliseconds": 2000, "transactionsPerSecond": 77, "requestsPerSecond": 1,
@@ -189,7 +204,7 @@ mod tests {
         assert_eq!(measured.name, "Saldo, batches of 1000, 8 connections, 4 servers");
         assert_eq!((measured.per_second, measured.latency), (77, Some((5, 9))));
         let cpu = measured.cpu.unwrap();
-        assert_eq!((cpu.postgres, cpu.saldo, cpu.generator), (50, 25, 1));
+        assert_eq!((cpu.postgres, cpu.saldo, cpu.generator), (Some(50), 25, 1));
         found["latencyMicroseconds"] = Value::Null;
         assert!(read(&ask, &found).is_none());
     }

@@ -1,0 +1,118 @@
+//! Saldo on its embedded store, beside TigerBeetle on the same disk.
+
+use std::path::PathBuf;
+
+use super::report::{self, Goal, Measured, Part};
+use super::servers::{Ask, Servers};
+use super::tigerbeetle::{self, Load};
+use super::{Bench, shown};
+use crate::run::{Result, step};
+
+const GOALS: [Goal; 5] = [
+    Goal {
+        what: "batches of 8,000 : TigerBeetle's",
+        measured: "batches-large",
+        against: &["tigerbeetle"],
+        at_least: 150,
+    },
+    Goal {
+        what: "batches of 1,000 : TigerBeetle's of 1,000",
+        measured: "batches",
+        against: &["tigerbeetle-1000"],
+        at_least: 500,
+    },
+    Goal {
+        what: "single posts : TigerBeetle's batches of one",
+        measured: "posts",
+        against: &["tigerbeetle-1"],
+        at_least: 1_000,
+    },
+    Goal {
+        what: "posts into one hot account : posts between random accounts",
+        measured: "hot",
+        against: &["posts"],
+        at_least: 95,
+    },
+    Goal {
+        what: "holds and captures : posts",
+        measured: "holds",
+        against: &["posts"],
+        at_least: 60,
+    },
+];
+
+struct Stage<'b> {
+    bench: &'b Bench,
+    folder: tempfile::TempDir,
+    servers: Servers,
+}
+
+/// Measures it, and gives what is to be written.
+pub(super) fn measure(bench: &Bench) -> Result<Part> {
+    step("Saldo's server");
+    let folder = tempfile::tempdir().map_err(|error| format!("a folder for the store: {error}"))?;
+    report::refuse_memory(folder.path())?;
+    let store = folder.path().join("store").display().to_string();
+    let mut facts = vec![("File system", report::file_system(folder.path())?)];
+    if let Some(binary) = &bench.tigerbeetle {
+        facts.push(("TigerBeetle", tigerbeetle::version(binary)?));
+    }
+    let stage = Stage {
+        servers: Servers::start(&store, folder.path(), 1, bench.accounts)?,
+        bench,
+        folder,
+    };
+    let rounds = bench.rounds(|| stage.round())?;
+    Ok(Part {
+        title: "The embedded store",
+        about: "Saldo on its embedded store, every commit synced, through HTTP and JSON; TigerBeetle by its own `benchmark` on the same disk.",
+        facts,
+        rounds,
+        goals: &GOALS,
+    })
+}
+
+impl Stage<'_> {
+    /// Everything once; what is compared stands side by side.
+    fn round(&self) -> Result<Vec<Measured>> {
+        let ask = |key, workload, connections, batch| Ask {
+            key,
+            workload,
+            connections,
+            servers: 1,
+            seconds: self.bench.seconds,
+            batch,
+        };
+        let load = |key, batch, clients, transfers| Load {
+            key,
+            batch,
+            clients,
+            transfers,
+        };
+        let mut all = Vec::new();
+        all.push(self.saldo(&ask("batches-large", "batches", 4, Some(8_000)))?);
+        self.tigerbeetle(&load("tigerbeetle", None, 1, 2_000_000), &mut all)?;
+        all.push(self.saldo(&ask("batches", "batches", 8, None))?);
+        self.tigerbeetle(&load("tigerbeetle-1000", Some(1_000), 1, 500_000), &mut all)?;
+        all.push(self.saldo(&ask("posts", "posts", 64, None))?);
+        self.tigerbeetle(&load("tigerbeetle-1", Some(1), 32, 10_000), &mut all)?;
+        all.push(self.saldo(&ask("hot", "hot", 64, None))?);
+        all.push(self.saldo(&ask("holds", "holds", 64, None))?);
+        all.push(self.saldo(&ask("reads", "reads", 64, None))?);
+        Ok(all)
+    }
+
+    fn saldo(&self, ask: &Ask) -> Result<Measured> {
+        shown(self.servers.measure(ask)?)
+    }
+
+    fn tigerbeetle(&self, load: &Load, all: &mut Vec<Measured>) -> Result {
+        let Some(binary) = &self.bench.tigerbeetle else {
+            return Ok(());
+        };
+        let binary = binary.canonicalize();
+        let binary: PathBuf = binary.map_err(|error| format!("TigerBeetle's binary: {error}"))?;
+        all.push(shown(tigerbeetle::measure(&binary, self.folder.path(), load)?)?);
+        Ok(())
+    }
+}
