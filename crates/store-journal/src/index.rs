@@ -173,21 +173,24 @@ impl Hasher {
         let book = record.book;
         let mut hashes = SmallVec::new();
         for nth in 0..record.booked().len() {
-            if let Some(transaction) = record.transaction(nth) {
-                let reference = transaction.reference.as_ref();
-                let external_id = transaction.notes.external_id.as_ref();
-                hashes.extend(reference.map(|text| self.reference(book, text.lookup())));
-                hashes.extend(external_id.map(|text| self.external_id(book, text.lookup())));
+            let Some(transaction) = record.transaction(nth) else {
+                continue;
+            };
+            if let Some(text) = &transaction.reference {
+                hashes.push(self.reference(book, text.lookup()));
+            }
+            if let Some(text) = &transaction.notes.external_id {
+                hashes.push(self.external_id(book, text.lookup()));
             }
         }
         if record.outcome.is_ok() {
-            hashes.extend(match &record.action {
-                Action::Capture(capture) => Some(self.hold_change(book, capture.hold)),
-                Action::Release(release) => Some(self.hold_change(book, release.hold)),
-                Action::Expire { hold, .. } => Some(self.hold_change(book, *hold)),
-                Action::Reverse(reverse) => Some(self.reversal(book, reverse.transaction)),
-                _ => None,
-            });
+            match &record.action {
+                Action::Capture(capture) => hashes.push(self.hold_change(book, capture.hold)),
+                Action::Release(release) => hashes.push(self.hold_change(book, release.hold)),
+                Action::Expire { hold, .. } => hashes.push(self.hold_change(book, *hold)),
+                Action::Reverse(reverse) => hashes.push(self.reversal(book, reverse.transaction)),
+                _ => {}
+            }
         }
         hashes
     }

@@ -76,11 +76,6 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// How many bytes [`put_varint`] appends.
-fn varint_len(value: u64) -> u64 {
-    u64::from((u64::BITS - (value | 1).leading_zeros()).div_ceil(7))
-}
-
 fn take_varint(from: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
@@ -96,11 +91,19 @@ fn take_varint(from: &mut &[u8]) -> Option<u64> {
 
 /// Appends the physical part of a record that will lie at `own`.
 pub(crate) fn put_links(out: &mut Vec<u8>, own: Locator, links: &Links) {
-    let distance = |target: Option<Locator>| target.map_or(0, |target| own.get() - target.get());
-    let mut len = 0;
-    links.each(|target| len += varint_len(distance(target)));
-    put_varint(out, len);
-    links.each(|target| put_varint(out, distance(target)));
+    // The length comes first and is known last; it nearly always takes one byte.
+    let start = out.len();
+    out.push(0);
+    links.each(|target| put_varint(out, target.map_or(0, |target| own.get() - target.get())));
+    let len = out.len() - start - 1;
+    match u8::try_from(len) {
+        Ok(short @ 0..0x80) => out[start] = short,
+        _ => {
+            let mut prefix = Vec::new();
+            put_varint(&mut prefix, len as u64);
+            out.splice(start..=start, prefix);
+        }
+    }
 }
 
 /// The physical part, still to be read, and the canonical bytes.

@@ -424,10 +424,10 @@ impl Writer {
     ) -> Result<Option<u64>, StoreError> {
         debug_assert_eq!(unique, self.hasher.unique(record));
         let at = open.start.record(open.frame.next_offset());
-        let hashes = self.hasher.repeats(record).into_iter();
-        let repeats: SmallVec<[_; 1]> = hashes
-            .map(|hash| Ok((hash, self.newest(hash)?)))
-            .collect::<Result<_, StoreError>>()?;
+        let mut repeats = SmallVec::new();
+        for hash in self.hasher.repeats(record) {
+            repeats.push((hash, self.newest(hash)?));
+        }
         let touched = touched(record);
         let (book, balances) = self.tables.links(record.book, &touched);
         let links = Links {
@@ -468,7 +468,7 @@ impl Writer {
     /// always there are none, which the key table alone can say.
     fn load_asked(&mut self, command: &Command, asked: &index::Asked) -> Result<(), StoreError> {
         let (book, client, key) = (command.book, command.client, command.key);
-        let key_is_new = self.keys.candidates(asked.key).is_empty();
+        let key_is_new = !self.keys.has(asked.key);
         let found = if key_is_new {
             None
         } else {

@@ -68,10 +68,7 @@ pub(super) fn put(w: &mut Writer<'_>, record: &Record) {
 fn put_move(w: &mut Writer<'_>, ordinal: u32, made: &Move) {
     let amounts = [made.post, made.reserve, made.free];
     let in_order = made.index == ordinal;
-    let there = (0..)
-        .zip(amounts)
-        .map(|(bit, amount)| u8::from(!amount.is_zero()) << bit);
-    w.byte(there.sum::<u8>() | u8::from(in_order) << 3);
+    w.byte(there(&amounts) | u8::from(in_order) << 3);
     if !in_order {
         w.uint(made.index);
     }
@@ -93,18 +90,27 @@ fn put_entry(w: &mut Writer<'_>, entry: &Entry) {
         c.credits_posted,
         c.credits_pending,
     ];
-    let there = (0..)
-        .zip(counters)
-        .map(|(bit, amount)| u8::from(!amount.is_zero()) << bit);
     let (credit, limit) = match entry.credit {
         Credit::Limit(limit) if limit.is_zero() => (0, None),
         Credit::Limit(limit) => (1, Some(limit)),
         Credit::Unlimited => (2, None),
     };
-    w.byte(there.sum::<u8>() | credit << 4);
-    for amount in counters.iter().filter(|amount| !amount.is_zero()).chain(&limit) {
+    w.byte(there(&counters) | credit << 4);
+    for amount in counters.iter().filter(|amount| !amount.is_zero()) {
         w.uint(amount.get());
     }
+    if let Some(limit) = limit {
+        w.uint(limit.get());
+    }
+}
+
+/// A bit for each amount that is not zero.
+fn there(amounts: &[Amount]) -> u8 {
+    let mut bits = 0;
+    for (bit, amount) in amounts.iter().enumerate() {
+        bits |= u8::from(!amount.is_zero()) << bit;
+    }
+    bits
 }
 
 pub(super) fn take(

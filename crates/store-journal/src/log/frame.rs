@@ -234,14 +234,14 @@ impl FrameBuf {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let length = u32::try_from(length).expect("a record is smaller than a frame");
         put_varint(&mut self.bytes, length);
-        let mut crc = crc32c::crc32c(&self.bytes[at as usize..]);
-        for part in parts {
-            crc = crc32c::crc32c_append(crc, part);
-        }
-        self.bytes.extend_from_slice(&crc.to_le_bytes());
+        let crc = crc32c::crc32c(&self.bytes[at as usize..]);
+        let place = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 4]);
         for part in parts {
             self.bytes.extend_from_slice(part);
         }
+        let crc = crc32c::crc32c_append(crc, &self.bytes[place + 4..]);
+        self.bytes[place..place + 4].copy_from_slice(&crc.to_le_bytes());
         self.count += 1;
         at
     }

@@ -97,6 +97,11 @@ impl KeyTable {
         removed
     }
 
+    /// Whether any record may carry what was hashed.
+    pub fn has(&self, hash: u64) -> bool {
+        self.shards[shard_of(hash)].read().has(hash)
+    }
+
     /// The records that may carry what was hashed, oldest first.
     pub fn candidates(&self, hash: u64) -> SmallVec<[Locator; 2]> {
         self.shards[shard_of(hash)].read().candidates(hash)
@@ -257,6 +262,14 @@ impl Shard {
         self.slots[end - 1] = EMPTY;
         self.entries -= 1;
         true
+    }
+
+    fn has(&self, hash: u64) -> bool {
+        if self.slots.is_empty() {
+            return false;
+        }
+        let found = self.slots[self.seek([hash, 0])];
+        found[0] == hash && found != EMPTY
     }
 
     fn candidates(&self, hash: u64) -> SmallVec<[Locator; 2]> {
@@ -480,6 +493,7 @@ mod tests {
                 for other in [below, above] {
                     let expected = model.range((other, 0)..=(other, u64::MAX)).count();
                     prop_assert_eq!(table.candidates(other).len(), expected);
+                    prop_assert_eq!(table.has(other), expected > 0);
                 }
             }
         }
