@@ -86,7 +86,9 @@ impl Bench {
             targets.push(runtime.block_on(Target::find(url))?);
         }
         let bar = bar("accounts {wide_bar} {pos}/{len} {eta}");
-        let world = world::make(&targets[0], &self.token, self.accounts as usize, &bar);
+        let has_members = self.workloads.iter().any(|workload| workload.has_members());
+        let accounts = self.accounts as usize;
+        let world = world::make(&targets[0], &self.token, accounts, has_members, &bar);
         let world = Arc::new(runtime.block_on(world)?);
         bar.finish_and_clear();
         let mut measured = Vec::new();

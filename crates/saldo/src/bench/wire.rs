@@ -131,9 +131,14 @@ fn parse(head: &[u8]) -> io::Result<(u16, usize)> {
     }
 }
 
-/// A request without its variable parts.
-pub(super) fn request(method: &str, path: &str, host: &str, token: &str, body: &str) -> Vec<u8> {
-    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n");
+/// The header of a bearer's token.
+pub(super) fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+/// A request without its variable parts; each of `headers` ends with its line end.
+pub(super) fn request(method: &str, path: &str, host: &str, headers: &str, body: &str) -> Vec<u8> {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}");
     if !body.is_empty() {
         text += &format!(
             "Content-Type: application/json\r\nContent-Length: {}\r\n",

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::wire::request;
+use super::wire::{bearer, request};
 use super::world::{Uuid, World};
 
 /// What is asked for.
@@ -25,6 +25,16 @@ pub(super) enum Workload {
     History,
     /// Four reads to one post
     Mixed,
+    /// Conduit's account of a random customer
+    ConduitCustomer,
+    /// Conduit's accounts of a client
+    ConduitClients,
+    /// Magicline's balances of a random member
+    Magicline,
+    /// Polygon's estimated balance of a random customer
+    Polygon,
+    /// Light's random card balance account
+    Light,
 }
 
 impl Workload {
@@ -39,7 +49,20 @@ impl Workload {
             Self::Zipf => "zipf",
             Self::History => "history",
             Self::Mixed => "mixed",
+            Self::ConduitCustomer => "conduit-customer",
+            Self::ConduitClients => "conduit-clients",
+            Self::Magicline => "magicline",
+            Self::Polygon => "polygon",
+            Self::Light => "light",
         }
+    }
+
+    /// Whether it asks for customers, in the format of a vendor.
+    pub(super) fn has_members(self) -> bool {
+        matches!(
+            self,
+            Self::ConduitCustomer | Self::ConduitClients | Self::Magicline | Self::Polygon | Self::Light
+        )
     }
 }
 
@@ -132,6 +155,14 @@ enum Hole {
     Position,
     /// The id of the hold before.
     Hold,
+    /// Any customer, as Conduit spells it.
+    Ksuid,
+    /// Any customer, as Polygon spells it.
+    Typeid,
+    /// Any customer's number.
+    Number,
+    /// Any customer's card account.
+    Card,
 }
 
 /// A request with holes.
@@ -141,31 +172,36 @@ struct Template {
 }
 
 /// How holes stand in the text that a template is made of.
-const MARKS: [(&str, Hole, usize); 6] = [
+const MARKS: [(&str, Hole, usize); 10] = [
     ("<id>", Hole::Id, 36),
     ("<from>", Hole::From, 36),
     ("<to>", Hole::To, 36),
     ("<account>", Hole::Account, 36),
     ("<position>", Hole::Position, 20),
     ("<hold>", Hole::Hold, 36),
+    ("<ksuid>", Hole::Ksuid, 31),
+    ("<typeid>", Hole::Typeid, 30),
+    ("<number>", Hole::Number, 7),
+    ("<card>", Hole::Card, 36),
 ];
+/// The first of the control characters that stand for them while a template is made: line ends are 10 and 13.
+const FIRST_MARK: u8 = 14;
 
 impl Template {
-    fn new(method: &str, path: &str, host: &str, token: &str, body: &str) -> Self {
+    fn new(method: &str, path: &str, host: &str, headers: &str, body: &str) -> Self {
         // In the request itself holes have their length, so that the length of the body is right.
         let wide = |text: &str| {
             let mut text = text.to_owned();
             for (nth, (mark, _, length)) in MARKS.iter().enumerate() {
-                let letter = char::from(1 + nth as u8);
+                let letter = char::from(FIRST_MARK + nth as u8);
                 text = text.replace(mark, &letter.to_string().repeat(*length));
             }
             text
         };
-        let bytes = request(method, &wide(path), host, token, &wide(body));
+        let bytes = request(method, &wide(path), host, headers, &wide(body));
         let (mut holes, mut at) = (Vec::new(), 0);
         while at < bytes.len() {
-            // Letters 1 to 6 are control characters, which stand nowhere else (line ends are 10 and 13).
-            match MARKS.get(usize::from(bytes[at]).wrapping_sub(1)) {
+            match MARKS.get(usize::from(bytes[at]).wrapping_sub(FIRST_MARK.into())) {
                 Some((_, hole, length)) => {
                     holes.push((*hole, at..at + length));
                     at += length;
@@ -193,9 +229,13 @@ pub(super) struct Maker {
 
 impl Maker {
     pub(super) fn new(workload: Workload, batch: usize, world: &Arc<World>, host: &str, seed: u64) -> Self {
+        let bearer = bearer(&world.token);
         let template = |method: &str, path: &str, body: &str| {
-            Template::new(method, &format!("/api/v1{path}"), host, &world.token, body)
+            Template::new(method, &format!("/api/v1{path}"), host, &bearer, body)
         };
+        let vendor = |path: &str, headers: &str| vec![Template::new("GET", path, host, headers, "")];
+        let [key, secret] = &world.pair;
+        let conduit = format!("X-API-Key: {key}\r\nX-API-Secret: {secret}\r\n");
         let moved = r#""postings":[{"from":"<from>","to":"<to>","asset":"USD","amount":"1"}]"#;
         let one = format!(r#"{{"id":"<id>",{moved}}}"#);
         let post = || template("POST", "/transactions", &one);
@@ -224,6 +264,20 @@ impl Maker {
                 )]
             }
             Workload::Mixed => vec![post(), read(), read(), read(), read()],
+            Workload::ConduitCustomer => vendor("/customers/<ksuid>/account", &conduit),
+            Workload::ConduitClients => vendor("/clients/accounts", &conduit),
+            Workload::Magicline => vendor(
+                "/v1/customers/<number>/account/balances",
+                &format!("X-API-KEY: {}\r\n", world.token),
+            ),
+            Workload::Polygon => vendor(
+                "/v0.9/customers/<typeid>/balance",
+                &super::wire::bearer(&world.polygon_token),
+            ),
+            Workload::Light => vendor(
+                "/v1/card-balance-accounts/<card>",
+                &format!("Authorization: Basic {}\r\n", world.token),
+            ),
         };
         Self {
             choice: Choice::of(workload, world.accounts.len() as u64),
@@ -252,6 +306,9 @@ impl Maker {
         self.turn = nth + 1;
         let template = &mut self.templates[nth];
         let account = |nth: u64| &self.world.accounts[nth as usize];
+        let members = &self.world.members;
+        // A workload that asks for one has some.
+        let member = |random: &mut Random| &members[random.below(members.len() as u64) as usize];
         let mut to = 0;
         for (hole, at) in &template.holes {
             let into = &mut template.bytes[at.clone()];
@@ -272,6 +329,10 @@ impl Maker {
                     into.copy_from_slice(format!("{position:020}").as_bytes());
                 }
                 Hole::Hold => into.copy_from_slice(&self.last),
+                Hole::Ksuid => into.copy_from_slice(member(&mut self.random).ksuid.as_bytes()),
+                Hole::Typeid => into.copy_from_slice(member(&mut self.random).typeid.as_bytes()),
+                Hole::Number => into.copy_from_slice(member(&mut self.random).number.as_bytes()),
+                Hole::Card => into.copy_from_slice(&member(&mut self.random).card),
             }
         }
         let writes = template.bytes.starts_with(b"POST");
@@ -378,6 +439,33 @@ mod tests {
         }
         let mixed = requests(Workload::Mixed, 1, 50);
         assert_eq!(mixed.iter().filter(|(_, count)| *count == 1).count(), 10);
+    }
+
+    #[test]
+    fn members_are_asked_for_in_each_vendors_spelling() {
+        let asked = |workload| {
+            let (request, count) = requests(workload, 1, 1).remove(0);
+            assert_eq!(count, 0);
+            request
+        };
+        let paths = [
+            (Workload::ConduitCustomer, "/customers/cus_"),
+            (Workload::ConduitClients, "/clients/accounts "),
+            (Workload::Magicline, "/v1/customers/1000007/account/balances "),
+            (Workload::Polygon, "/v0.9/customers/cst_"),
+            (Workload::Light, "/v1/card-balance-accounts/cccccccc"),
+        ];
+        for (workload, path) in paths {
+            let request = asked(workload);
+            assert!(request.starts_with(&format!("GET {path}")), "{request}");
+            assert!(
+                !request.contains('<') && request.ends_with("\r\n\r\n"),
+                "{request}"
+            );
+        }
+        assert!(asked(Workload::ConduitClients).contains("\r\nX-API-Key: key\r\nX-API-Secret: secret\r\n"));
+        assert!(asked(Workload::Polygon).contains("\r\nAuthorization: Bearer jwt\r\n"));
+        assert!(asked(Workload::Light).contains("\r\nAuthorization: Basic token\r\n"));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What a load needs: a client of its own with funded accounts, and a key for it. Made through the API, found again later.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 
+use dialects::spelling::{self, Prefix};
 use futures_util::future::try_join_all;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
-use super::wire::{Connection, Target, request};
+use super::wire::{Connection, Target, bearer, request};
 use crate::failure::Failure;
 
 /// By this external id the client of earlier runs is found again.
@@ -28,9 +30,30 @@ pub(super) struct World {
     pub(super) token: String,
     key: String,
     pub(super) accounts: Vec<Uuid>,
+    /// The key's other spelling: a name and a secret.
+    pub(super) pair: [String; 2],
+    /// What Polygon's format takes in place of the key; empty where nothing is asked in it.
+    pub(super) polygon_token: String,
+    /// Customers, where some are asked for.
+    pub(super) members: Vec<Member>,
     /// How far the book was before the load.
     pub(super) position: u64,
 }
+
+/// A customer in each vendor's spelling; with a `main` account, one for `credit` and a `card` account.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) ksuid: String,
+    pub(super) typeid: String,
+    /// Seven digits.
+    pub(super) number: String,
+    pub(super) card: Uuid,
+}
+
+/// How many customers are asked for at most.
+const MEMBERS: usize = 1_000;
+/// The number of the first of them.
+const FIRST_NUMBER: usize = 1_000_000;
 
 /// Somebody who asks one server.
 struct Asker<'a> {
@@ -53,16 +76,14 @@ impl<'a> Asker<'a> {
 
     /// Asks for something under `/api/v1`; anything but success is a failure.
     async fn ask(&mut self, method: &str, path: &str, body: Option<Value>) -> Result<Value, Failure> {
-        let asked = format!("{method} http://{}/api/v1{path}", self.target.host);
+        self.ask_at(method, &format!("/api/v1{path}"), body).await
+    }
+
+    async fn ask_at(&mut self, method: &str, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+        let asked = format!("{method} http://{}{path}", self.target.host);
         let failed = |error: &dyn fmt::Display| Failure::while_doing(&asked, error);
         let body = body.map_or(String::new(), |body| body.to_string());
-        let bytes = request(
-            method,
-            &format!("/api/v1{path}"),
-            &self.target.host,
-            self.token,
-            &body,
-        );
+        let bytes = request(method, path, &self.target.host, &bearer(self.token), &body);
         let answer = self
             .connection
             .exchange(&bytes)
@@ -81,9 +102,10 @@ impl<'a> Asker<'a> {
     /// All items of a list.
     async fn list(&mut self, path: &str) -> Result<Vec<Value>, Failure> {
         let (mut items, mut cursor) = (Vec::new(), String::new());
+        let and = if path.contains('?') { '&' } else { '?' };
         loop {
             let mut page = self
-                .ask("GET", &format!("{path}&limit={ITEMS}{cursor}"), None)
+                .ask("GET", &format!("{path}{and}limit={ITEMS}{cursor}"), None)
                 .await?;
             if let Some(more) = page["items"].as_array_mut() {
                 items.append(more);
@@ -106,6 +128,7 @@ pub(super) async fn make(
     target: &Target,
     token: &str,
     accounts: usize,
+    has_members: bool,
     bar: &ProgressBar,
 ) -> Result<World, Failure> {
     let mut admin = Asker::new(target, token).await?;
@@ -118,10 +141,11 @@ pub(super) async fn make(
         }
     };
     let client = text(&client, "id")?;
-    let key = json!({"label": "saldo bench", "scopes": ["read", "post", "admin"]});
+    let key = json!({"label": "saldo bench", "scopes": ["read", "post", "admin", "CUSTOMER_ACCOUNT_READ"]});
     let key = admin
         .ask("POST", &format!("/clients/{client}/keys"), Some(key))
         .await?;
+    let pair = [text(&key, "apiKey")?, text(&key, "apiSecret")?];
     let (token, key) = (text(&key, "token")?, text(&key, "id")?);
 
     let mut asker = Asker::new(target, &token).await?;
@@ -147,6 +171,13 @@ pub(super) async fn make(
     for some in mains.chunks(ITEMS) {
         fund(&mut asker, &external, some).await?;
     }
+    let (mut members, mut polygon_token) = (Vec::new(), String::new());
+    if has_members {
+        members = make_members(target, &mut asker, &external, accounts.min(MEMBERS), bar).await?;
+        let pair = json!({"apiKey": pair[0], "apiSecret": pair[1]});
+        let made = asker.ask_at("POST", "/v0.9/auth/token", Some(pair)).await?;
+        polygon_token = text(&made, "accessToken")?;
+    }
     let balances = asker
         .ask("GET", &format!("/accounts/{external}/balances"), None)
         .await?;
@@ -158,7 +189,71 @@ pub(super) async fn make(
             .ok_or_else(|| Failure::new("the server's ids are no UUIDs: is it Saldo?"))?,
         token,
         key,
+        pair,
+        polygon_token,
+        members,
     })
+}
+
+/// The card accounts among these.
+fn cards(accounts: &[Value]) -> impl Iterator<Item = &Value> {
+    accounts.iter().filter(|account| account["purpose"] == "card")
+}
+
+/// Makes customers with accounts, as far as they are not there yet.
+async fn make_members(
+    target: &Target,
+    asker: &mut Asker<'_>,
+    external: &str,
+    count: usize,
+    bar: &ProgressBar,
+) -> Result<Vec<Member>, Failure> {
+    let there = cards(&asker.list("/accounts").await?).count();
+    let (left, token) = (RefCell::new(there..count), asker.token);
+    bar.set_length(count as u64);
+    bar.set_position(there as u64);
+    let makers = (0..MAKERS).map(|_| async {
+        let mut asker = Asker::new(target, token).await?;
+        while let Some(nth) = { left.borrow_mut().next() } {
+            let customer = json!({"legalName": format!("Member {nth}"), "number": FIRST_NUMBER + nth});
+            let customer = text(&asker.ask("POST", "/customers", Some(customer)).await?, "id")?;
+            // The card comes last: who has one has all.
+            for purpose in ["main", "credit", "card"] {
+                let account = json!({"ownerId": customer, "purpose": purpose, "currency": "USD"});
+                asker.ask("POST", "/accounts", Some(account)).await?;
+            }
+            bar.inc(1);
+        }
+        Ok::<_, Failure>(())
+    });
+    try_join_all(makers).await?;
+    let (customers, accounts) = (asker.list("/customers").await?, asker.list("/accounts").await?);
+    let number_of: HashMap<_, _> = customers
+        .iter()
+        .map(|one| (one["id"].as_str(), &one["number"]))
+        .collect();
+    let (mut members, mut funded) = (Vec::new(), Vec::new());
+    for account in cards(&accounts).take(count) {
+        let (owner, card) = (text(account, "ownerId")?, text(account, "id")?);
+        let no_uuid = || Failure::new(format!("the server's ids are no UUIDs: is it Saldo? {account}"));
+        let id = spelling::parse_uuid(&owner).map_err(|_| no_uuid())?;
+        let number = number_of.get(&Some(&*owner)).and_then(|number| number.as_i64());
+        members.push(Member {
+            ksuid: spelling::ksuid(Prefix::Customer, id).to_string(),
+            typeid: spelling::typeid(id).to_string(),
+            number: format!("{:07}", number.unwrap_or_default()),
+            card: card.as_bytes().try_into().map_err(|_| no_uuid())?,
+        });
+    }
+    for account in &accounts {
+        if number_of.contains_key(&account["ownerId"].as_str()) {
+            funded.push(text(account, "id")?);
+        }
+    }
+    for some in funded.chunks(ITEMS) {
+        fund(asker, external, some).await?;
+    }
+    Ok(members)
 }
 
 /// Opens accounts, many at once.
@@ -212,6 +307,14 @@ impl World {
             token: token.to_owned(),
             key: String::new(),
             accounts,
+            pair: ["key".to_owned(), "secret".to_owned()],
+            polygon_token: "jwt".to_owned(),
+            members: vec![Member {
+                ksuid: format!("cus_{:027}", 7),
+                typeid: format!("cst_{:026}", 7),
+                number: "1000007".to_owned(),
+                card: [b'c'; 36],
+            }],
             position,
         }
     }

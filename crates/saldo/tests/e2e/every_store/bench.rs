@@ -8,9 +8,16 @@ use crate::harness::{Sandbox, run, said, settled};
 const WORKLOADS: [&str; 8] = [
     "reads", "posts", "batches", "hot", "holds", "zipf", "history", "mixed",
 ];
+const VENDORS: [&str; 5] = [
+    "conduit-customer",
+    "conduit-clients",
+    "magicline",
+    "polygon",
+    "light",
+];
 
-/// Runs all workloads for a moment.
-fn bench(sandbox: &Sandbox, more: &[&str]) -> Vec<Value> {
+/// Runs workloads for a moment.
+fn bench(sandbox: &Sandbox, workloads: &[&str], more: &[&str]) -> Vec<Value> {
     let token = sandbox.on_card("/native/token");
     let mut arguments = vec!["bench", "--json", "--url", &sandbox.server.url, "--token", &token];
     arguments.extend([
@@ -25,7 +32,7 @@ fn bench(sandbox: &Sandbox, more: &[&str]) -> Vec<Value> {
     ]);
     arguments.extend(["--connections", "4"]);
     arguments.extend(more);
-    arguments.extend(WORKLOADS);
+    arguments.extend(workloads);
     let output = run(&arguments);
     assert!(output.status.success(), "{}", said(&output));
     let measured: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -45,23 +52,44 @@ fn accounts(sandbox: &Sandbox) -> Vec<Value> {
     accounts["items"].as_array().expect("a list").clone()
 }
 
+/// That each workload was measured, and answered with success alone.
+fn check(measured: &[Value], workloads: &[&str]) {
+    assert_eq!(measured.len(), workloads.len());
+    for (one, workload) in measured.iter().zip(workloads) {
+        assert_eq!(one["workload"], *workload);
+        // A machine that is busy may not answer any in so short a time, but what it answers is a success.
+        let ok = ["200", "201"].map(|status| one["statuses"][status].as_u64().unwrap_or(0));
+        let statuses = one["statuses"].as_object().expect("statuses");
+        let all: u64 = statuses.values().filter_map(Value::as_u64).sum();
+        assert_eq!(ok.iter().sum::<u64>(), all, "{one}");
+    }
+}
+
+#[test]
+fn every_vendors_balances_are_read_and_their_customers_found_again() {
+    let home = home();
+    let sandbox = home.sandbox();
+    let customers = || {
+        let customers = sandbox
+            .native()
+            .get("/api/v1/customers?limit=1000", &[])
+            .json(200);
+        customers["items"].as_array().expect("a list").len()
+    };
+    let before = customers();
+    for _ in 0..2 {
+        // Slowly: two of the formats have limits a minute.
+        check(&bench(&sandbox, &VENDORS, &["--rate", "100"]), &VENDORS);
+    }
+    assert_eq!(customers() - before, 20, "both times the same");
+}
+
 #[test]
 fn every_workload_is_answered_and_moves_money_among_its_own_accounts() {
     let home = home();
     let sandbox = home.sandbox();
     for more in [&[][..], &["--rate", "200", "--threads", "2"]] {
-        for (one, workload) in bench(&sandbox, more).iter().zip(WORKLOADS) {
-            assert_eq!(one["workload"], workload);
-            // A machine that is busy may not answer any in so short a time, but what it answers is a success.
-            let ok = ["200", "201"].map(|status| one["statuses"][status].as_u64().unwrap_or(0));
-            let all: u64 = one["statuses"]
-                .as_object()
-                .expect("statuses")
-                .values()
-                .filter_map(Value::as_u64)
-                .sum();
-            assert_eq!(ok.iter().sum::<u64>(), all, "{one}");
-        }
+        check(&bench(&sandbox, &WORKLOADS, more), &WORKLOADS);
     }
     let accounts = accounts(&sandbox);
     assert_eq!(accounts.len(), 21, "twenty, and the world outside, both times");
