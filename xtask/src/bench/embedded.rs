@@ -8,7 +8,7 @@ use super::tigerbeetle::{self, Load};
 use super::{Bench, shown};
 use crate::run::{Result, step};
 
-const GOALS: [Goal; 5] = [
+const GOALS: [Goal; 11] = [
     Goal {
         what: "batches of 8,000 : TigerBeetle's",
         measured: "batches-large",
@@ -39,6 +39,52 @@ const GOALS: [Goal; 5] = [
         against: &["posts"],
         at_least: 60,
     },
+    Goal {
+        what: "reads of balances : bare axum that answers the same",
+        measured: "reads",
+        against: &["reads-bare"],
+        at_least: 85,
+    },
+    Goal {
+        what: "Conduit's customer account : bare axum that answers the same",
+        measured: "conduit-customer",
+        against: &["conduit-customer-bare"],
+        at_least: 85,
+    },
+    Goal {
+        what: "Conduit's client accounts : bare axum that answers the same",
+        measured: "conduit-clients",
+        against: &["conduit-clients-bare"],
+        at_least: 85,
+    },
+    Goal {
+        what: "Magicline's balances : bare axum that answers the same",
+        measured: "magicline",
+        against: &["magicline-bare"],
+        at_least: 85,
+    },
+    Goal {
+        what: "Polygon's estimated balance : bare axum that answers the same",
+        measured: "polygon",
+        against: &["polygon-bare"],
+        at_least: 85,
+    },
+    Goal {
+        what: "Light's card account : bare axum that answers the same",
+        measured: "light",
+        against: &["light-bare"],
+        at_least: 85,
+    },
+];
+
+/// The balance endpoints, each with the key of axum's figure.
+const READS: [(&str, &str); 6] = [
+    ("reads", "reads-bare"),
+    ("conduit-customer", "conduit-customer-bare"),
+    ("conduit-clients", "conduit-clients-bare"),
+    ("magicline", "magicline-bare"),
+    ("polygon", "polygon-bare"),
+    ("light", "light-bare"),
 ];
 
 struct Stage<'b> {
@@ -82,6 +128,7 @@ impl Stage<'_> {
             servers: 1,
             seconds: self.bench.seconds,
             batch,
+            bare: false,
         };
         let load = |key, batch, clients, transfers| Load {
             key,
@@ -98,7 +145,13 @@ impl Stage<'_> {
         self.tigerbeetle(&load("tigerbeetle-1", Some(1), 32, 10_000), &mut all)?;
         all.push(self.saldo(&ask("hot", "hot", 64, None))?);
         all.push(self.saldo(&ask("holds", "holds", 64, None))?);
-        all.push(self.saldo(&ask("reads", "reads", 64, None))?);
+        for (workload, bare) in READS {
+            all.push(self.saldo(&ask(workload, workload, 64, None))?);
+            all.push(self.saldo(&Ask {
+                bare: true,
+                ..ask(bare, workload, 64, None)
+            })?);
+        }
         Ok(all)
     }
 

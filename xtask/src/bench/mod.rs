@@ -53,7 +53,15 @@ enum Half {
 impl Bench {
     pub(crate) fn run(&self) -> Result {
         step("build");
-        run::run(cargo(&["build", "--release", "--package", "saldo"]))?;
+        run::run(cargo(&[
+            "build",
+            "--release",
+            "--package",
+            "saldo",
+            "--bins",
+            "--example",
+            "bare",
+        ]))?;
         for half in [Half::Embedded, Half::Postgres] {
             if self.only.is_some_and(|only| only != half) {
                 continue;

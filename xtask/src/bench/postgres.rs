@@ -147,6 +147,7 @@ impl Stage {
             servers,
             seconds: self.seconds,
             batch: None,
+            bare: false,
         };
         let mut all = Vec::new();
         for nth in [FEW, MANY] {

@@ -37,6 +37,8 @@ pub(super) struct Ask {
     pub(super) seconds: u32,
     /// How many transactions a batch has, where it is not 1,000.
     pub(super) batch: Option<u32>,
+    /// Whether it is axum that answers, with nothing behind it.
+    pub(super) bare: bool,
 }
 
 impl Servers {
@@ -65,12 +67,17 @@ impl Servers {
             .trim()
             .to_owned();
         let log = folder.join("saldo.log");
+        // Of two formats requests are limited by default.
+        let config = folder.join("saldo.toml");
+        let unlimited = "[magicline]\nrate_limit_per_minute = 0\n[light]\nrate_limit_per_minute = 0\n";
+        std::fs::write(&config, unlimited).map_err(|error| format!("{}: {error}", config.display()))?;
         let running = (0..count).map(|_| {
             let log = File::options().create(true).append(true).open(&log);
             let log = log.map_err(|error| format!("a log of the servers: {error}"))?;
             let mut serve = plain_command(&saldo);
             serve
-                .args(["serve", "--listen", "127.0.0.1:0", "--store", store])
+                .args(["serve", "--listen", "127.0.0.1:0", "--store", store, "--config"])
+                .arg(&config)
                 .stdout(Stdio::piped())
                 .stderr(log);
             Server::start(serve)
@@ -84,10 +91,27 @@ impl Servers {
         })
     }
 
+    /// A server of axum alone, which answers as the first of these does.
+    fn bare(&self) -> Result<Server> {
+        let mut bare = plain_command(&run::target()?.join("release/examples/bare"));
+        bare.arg(&self.running[0].url).stdout(Stdio::piped());
+        Server::start(bare)
+    }
+
     pub(super) fn measure(&self, ask: &Ask) -> Result<Measured> {
-        let servers = &self.running[..ask.servers];
         let mut bench = plain_command(&self.saldo);
         bench.args(["bench", "--json", "--token", &self.token, ask.workload]);
+        let bare = match ask.bare {
+            true => Some(self.bare()?),
+            false => None,
+        };
+        let servers = match &bare {
+            Some(bare) => {
+                bench.args(["--prepare-at", &self.running[0].url]);
+                std::slice::from_ref(bare)
+            }
+            None => &self.running[..ask.servers],
+        };
         for server in servers {
             bench.args(["--url", &server.url]);
             bench.arg("--cpu-of").arg(format!("saldo={}", server.child.id()));
@@ -107,10 +131,24 @@ impl Servers {
     }
 }
 
+/// What a request changes nothing by.
+const READS: [&str; 6] = [
+    "reads",
+    "conduit-customer",
+    "conduit-clients",
+    "magicline",
+    "polygon",
+    "light",
+];
+
 fn read(ask: &Ask, found: &Value) -> Option<Measured> {
-    let rate = match ask.workload {
-        "reads" => "requestsPerSecond",
-        _ => "transactionsPerSecond",
+    let rate = match READS.contains(&ask.workload) {
+        true => "requestsPerSecond",
+        false => "transactionsPerSecond",
+    };
+    let who = match ask.bare {
+        true => "bare axum",
+        false => "Saldo",
     };
     let what = match ask.workload {
         "batches" => format!("batches of {}", found["batch"]),
@@ -127,7 +165,7 @@ fn read(ask: &Ask, found: &Value) -> Option<Measured> {
     let share = |name: &str| Some(found["cpuMilliseconds"][name].as_u64()? * 100 / length.max(1));
     Some(Measured {
         key: ask.key,
-        name: format!("Saldo, {what}, {} connections{servers}", ask.connections),
+        name: format!("{who}, {what}, {} connections{servers}", ask.connections),
         per_second: found[rate].as_u64()?,
         latency: Some((latency("p50")?, latency("p99")?)),
         cpu: Some(Cpu {
@@ -194,6 +232,7 @@ mod tests {
             servers: 4,
             seconds: 2,
             batch: None,
+            bare: false,
         };
         let mut found = serde_json::json!({
             "batch": 1000, "milliseconds": 2000, "transactionsPerSecond": 77, "requestsPerSecond": 1,

@@ -43,6 +43,9 @@ pub(crate) struct Bench {
         default_value = "http://127.0.0.1:8080"
     )]
     urls: Vec<String>,
+    /// Where accounts are made, if not at the first of them
+    #[arg(long, value_name = "URL")]
+    prepare_at: Option<String>,
     /// An operator's token, or an administrator's
     #[arg(long, env = "SALDO_TOKEN", hide_env_values = true)]
     token: String,
@@ -85,17 +88,21 @@ impl Bench {
         for url in &self.urls {
             targets.push(runtime.block_on(Target::find(url))?);
         }
+        let prepare_at = match &self.prepare_at {
+            Some(url) => runtime.block_on(Target::find(url))?,
+            None => targets[0].clone(),
+        };
         let bar = bar("accounts {wide_bar} {pos}/{len} {eta}");
         let has_members = self.workloads.iter().any(|workload| workload.has_members());
         let accounts = self.accounts as usize;
-        let world = world::make(&targets[0], &self.token, accounts, has_members, &bar);
+        let world = world::make(&prepare_at, &self.token, accounts, has_members, &bar);
         let world = Arc::new(runtime.block_on(world)?);
         bar.finish_and_clear();
         let mut measured = Vec::new();
         for workload in &self.workloads {
             measured.push(self.measure(*workload, &targets, &world)?);
         }
-        runtime.block_on(world.leave(&targets[0]))?;
+        runtime.block_on(world.leave(&prepare_at))?;
         match self.json {
             true => {
                 let all: Vec<_> = measured.iter().map(Measured::as_json).collect();
