@@ -12,6 +12,8 @@ mod failure;
 pub mod fuzzing;
 mod http;
 mod log;
+#[doc(hidden)]
+pub mod measuring;
 mod metrics;
 mod place;
 mod sandbox;

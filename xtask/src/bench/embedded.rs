@@ -8,7 +8,13 @@ use super::tigerbeetle::{self, Load};
 use super::{Bench, shown};
 use crate::run::{Result, step};
 
-const GOALS: [Goal; 11] = [
+const GOALS: [Goal; 12] = [
+    Goal {
+        what: "single posts : the same server that keeps nothing",
+        measured: "posts",
+        against: &["posts-idle"],
+        at_least: 80,
+    },
     Goal {
         what: "batches of 8,000 : TigerBeetle's",
         measured: "batches-large",
@@ -91,6 +97,8 @@ struct Stage<'b> {
     bench: &'b Bench,
     folder: tempfile::TempDir,
     servers: Servers,
+    /// Answers single posts and keeps none.
+    idle: Servers,
 }
 
 /// Measures it, and gives what is to be written.
@@ -103,7 +111,9 @@ pub(super) fn measure(bench: &Bench) -> Result<Part> {
     if let Some(binary) = &bench.tigerbeetle {
         facts.push(("TigerBeetle", tigerbeetle::version(binary)?));
     }
+    let other = folder.path().join("idle").display().to_string();
     let stage = Stage {
+        idle: Servers::start_idle(&other, folder.path(), bench.accounts)?,
         servers: Servers::start(&store, folder.path(), 1, bench.accounts)?,
         bench,
         folder,
@@ -142,6 +152,9 @@ impl Stage<'_> {
         all.push(self.saldo(&ask("batches", "batches", 8, None))?);
         self.tigerbeetle(&load("tigerbeetle-1000", Some(1_000), 1, 500_000), &mut all)?;
         all.push(self.saldo(&ask("posts", "posts", 64, None))?);
+        let mut idle = self.idle.measure(&ask("posts-idle", "posts", 64, None))?;
+        idle.name += ", kept nowhere";
+        all.push(shown(idle)?);
         self.tigerbeetle(&load("tigerbeetle-1", Some(1), 32, 10_000), &mut all)?;
         all.push(self.saldo(&ask("hot", "hot", 64, None))?);
         all.push(self.saldo(&ask("holds", "holds", 64, None))?);

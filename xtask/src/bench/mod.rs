@@ -53,15 +53,10 @@ enum Half {
 impl Bench {
     pub(crate) fn run(&self) -> Result {
         step("build");
-        run::run(cargo(&[
-            "build",
-            "--release",
-            "--package",
-            "saldo",
-            "--bins",
-            "--example",
-            "bare",
-        ]))?;
+        let build = ["build", "--release", "--package", "saldo", "--bins"];
+        run::run(cargo(
+            &[&build[..], &["--example", "bare", "--example", "idle"]].concat(),
+        ))?;
         for half in [Half::Embedded, Half::Postgres] {
             if self.only.is_some_and(|only| only != half) {
                 continue;

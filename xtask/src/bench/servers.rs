@@ -60,6 +60,25 @@ impl Servers {
 
     /// Over a store that is made; what they say goes into a file of this folder.
     pub(super) fn start(store: &str, folder: &Path, count: usize, accounts: u32) -> Result<Self> {
+        // Of two formats requests are limited by default.
+        let config = folder.join("saldo.toml");
+        let unlimited = "[magicline]\nrate_limit_per_minute = 0\n[light]\nrate_limit_per_minute = 0\n";
+        std::fs::write(&config, unlimited).map_err(|error| format!("{}: {error}", config.display()))?;
+        let mut serve = plain_command(&run::target()?.join("release/saldo"));
+        serve
+            .args(["serve", "--listen", "127.0.0.1:0", "--store", store, "--config"])
+            .arg(&config);
+        Self::start_as(serve, store, folder, count, accounts)
+    }
+
+    /// One over a store that is made, which answers single posts and keeps none.
+    pub(super) fn start_idle(store: &str, folder: &Path, accounts: u32) -> Result<Self> {
+        let mut serve = plain_command(&run::target()?.join("release/examples/idle"));
+        serve.arg(store);
+        Self::start_as(serve, store, folder, 1, accounts)
+    }
+
+    fn start_as(mut serve: Command, store: &str, folder: &Path, count: usize, accounts: u32) -> Result<Self> {
         let saldo = run::target()?.join("release/saldo");
         let mut init = plain_command(&saldo);
         init.args(["init", "--store", store]);
@@ -67,20 +86,11 @@ impl Servers {
             .trim()
             .to_owned();
         let log = folder.join("saldo.log");
-        // Of two formats requests are limited by default.
-        let config = folder.join("saldo.toml");
-        let unlimited = "[magicline]\nrate_limit_per_minute = 0\n[light]\nrate_limit_per_minute = 0\n";
-        std::fs::write(&config, unlimited).map_err(|error| format!("{}: {error}", config.display()))?;
         let running = (0..count).map(|_| {
             let log = File::options().create(true).append(true).open(&log);
             let log = log.map_err(|error| format!("a log of the servers: {error}"))?;
-            let mut serve = plain_command(&saldo);
-            serve
-                .args(["serve", "--listen", "127.0.0.1:0", "--store", store, "--config"])
-                .arg(&config)
-                .stdout(Stdio::piped())
-                .stderr(log);
-            Server::start(serve)
+            serve.stdout(Stdio::piped()).stderr(log);
+            Server::start(&mut serve)
         });
         Ok(Self {
             running: running.collect::<Result<_>>()?,
@@ -95,7 +105,7 @@ impl Servers {
     fn bare(&self) -> Result<Server> {
         let mut bare = plain_command(&run::target()?.join("release/examples/bare"));
         bare.arg(&self.running[0].url).stdout(Stdio::piped());
-        Server::start(bare)
+        Server::start(&mut bare)
     }
 
     pub(super) fn measure(&self, ask: &Ask) -> Result<Measured> {
@@ -177,7 +187,7 @@ fn read(ask: &Ask, found: &Value) -> Option<Measured> {
 }
 
 /// The binary, without what the environment would change.
-fn plain_command(saldo: &PathBuf) -> Command {
+fn plain_command(saldo: &Path) -> Command {
     let mut command = Command::new(saldo);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SALDO_")) {
         command.env_remove(name);
@@ -187,7 +197,7 @@ fn plain_command(saldo: &PathBuf) -> Command {
 
 impl Server {
     /// Starts it, and waits until it says where it listens.
-    fn start(mut serve: Command) -> Result<Self> {
+    fn start(serve: &mut Command) -> Result<Self> {
         let mut child = serve
             .spawn()
             .map_err(|error| format!("starting a server: {error}"))?;
