@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Commands are made by those who read requests, and dropped by those who answer them.
+/// Commands are made by one thread and dropped by another, for which the system's allocator makes them wait for each other.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

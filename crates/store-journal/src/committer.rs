@@ -142,9 +142,9 @@ impl Committer {
         Ok((info, position))
     }
 
-    /// Shows the batch to readers. What they find by key is filtered by what they see, so the writer filled the table
-    /// before. Reading past a newer record takes the names in it, so the keys that repeat move on in one step with the
-    /// rows.
+    /// Shows the batch to readers. The writer put its unique keys into the table when it decided, and readers leave out what
+    /// lies behind the end that they see. Reading past a newer record takes the names in it, so the keys that repeat move
+    /// on in one step with the rows.
     async fn publish(&self, batch: &Batch, position: LogPosition) {
         {
             let mut unsealed = self.unsealed.lock();

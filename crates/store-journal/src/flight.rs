@@ -41,7 +41,7 @@ impl InFlight {
         }
     }
 
-    /// Forgets what is published by now: the key table has it.
+    /// Forgets what is published by now: the log has the records, the key table the keys that repeat.
     pub(crate) fn prune(&mut self, published: u64) {
         let is_published = |flight: &Flight| flight.batch <= published;
         while self.flights.front().is_some_and(is_published) {

@@ -32,6 +32,7 @@ impl Source for History<'_> {
         self.hasher
     }
 
+    /// Those of this moment. Behind it there may be some whose records are not on the disk yet, and may never be.
     fn candidates(&self, hash: u64) -> SmallVec<[Locator; 2]> {
         self.keys
             .candidates(hash)

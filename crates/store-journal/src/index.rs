@@ -103,10 +103,17 @@ impl Hasher {
     }
 
     fn hash<const N: usize>(&self, space: Space, book: ledger::BookNo, bytes: &[u8; N]) -> u64 {
-        key_hash(self.seed, space as u8, u64::from(book.0), bytes)
+        let hash = key_hash(self.seed, space as u8, u64::from(book.0), bytes);
+        // What is unique and what may repeat share the table and never a hash: of the one the newest record is looked for,
+        // and replaced, which would tear the other out.
+        match space {
+            Space::Id | Space::Key => hash & !1,
+            Space::Reference | Space::ExternalId | Space::Hold | Space::Reversal => hash | 1,
+        }
     }
 
-    /// Where a record with this transaction, or with this id as its key, is found.
+    /// Where a record with this transaction, or with this id as its key, is found. Each client of a book may have one record
+    /// under its own key with the same id, a refused one; clients are made by administrators, so these stay few.
     pub(crate) fn id(&self, book: ledger::BookNo, id: u128) -> u64 {
         self.hash(Space::Id, book, &id.to_be_bytes())
     }

@@ -29,7 +29,8 @@ pub(crate) struct Tables {
     pub(crate) chains: Chains,
 }
 
-/// The chains of the records that touched a balance. Accounts have their numbers in order, so they are found by them.
+/// The chains of the records that touched a balance. Accounts have their numbers in order, so they are found by them; of each,
+/// its assets stand in the order in which they were touched, as its balances do, so that equal books are equal here.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Chains(Map<BookNo, Vec<AccountChains>>);
 

@@ -112,8 +112,9 @@ impl<'a, 'p> Value<'a, 'p> {
         self.place.fault(detail)
     }
 
-    /// The JSON of the value.
+    /// The JSON of the value, which is a member: where an item ends may not be known.
     pub(super) fn raw(&self) -> &'a str {
+        debug_assert!(self.len.is_none(), "an item may go on behind its end");
         self.raw
     }
 

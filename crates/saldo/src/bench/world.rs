@@ -79,11 +79,28 @@ impl<'a> Asker<'a> {
         self.ask_at(method, &format!("/api/v1{path}"), body).await
     }
 
+    /// Makes something once, however often it is asked for under this key.
+    async fn make(&mut self, key: &str, path: &str, body: Value) -> Result<Value, Failure> {
+        let headers = format!("{}Idempotency-Key: {key}\r\n", bearer(self.token));
+        self.ask_with("POST", &format!("/api/v1{path}"), &headers, Some(body))
+            .await
+    }
+
     async fn ask_at(&mut self, method: &str, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+        self.ask_with(method, path, &bearer(self.token), body).await
+    }
+
+    async fn ask_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
         let asked = format!("{method} http://{}{path}", self.target.host);
         let failed = |error: &dyn fmt::Display| Failure::while_doing(&asked, error);
         let body = body.map_or(String::new(), |body| body.to_string());
-        let bytes = request(method, path, &self.target.host, &bearer(self.token), &body);
+        let bytes = request(method, path, &self.target.host, headers, &body);
         let answer = self
             .connection
             .exchange(&bytes)
@@ -209,18 +226,24 @@ async fn make_members(
     bar: &ProgressBar,
 ) -> Result<Vec<Member>, Failure> {
     let there = cards(&asker.list("/accounts").await?).count();
-    let (left, token) = (RefCell::new(there..count), asker.token);
+    // A run that was interrupted may have left any of them half made: each is asked for under a key of its own.
+    let missing = if there < count { 0..count } else { 0..0 };
+    let (left, token) = (RefCell::new(missing), asker.token);
     bar.set_length(count as u64);
-    bar.set_position(there as u64);
+    bar.set_position(0);
     let makers = (0..MAKERS).map(|_| async {
         let mut asker = Asker::new(target, token).await?;
         while let Some(nth) = { left.borrow_mut().next() } {
             let customer = json!({"legalName": format!("Member {nth}"), "number": FIRST_NUMBER + nth});
-            let customer = text(&asker.ask("POST", "/customers", Some(customer)).await?, "id")?;
-            // The card comes last: who has one has all.
+            let made = asker
+                .make(&format!("saldo-bench-{nth}"), "/customers", customer)
+                .await?;
+            let customer = text(&made, "id")?;
             for purpose in ["main", "credit", "card"] {
                 let account = json!({"ownerId": customer, "purpose": purpose, "currency": "USD"});
-                asker.ask("POST", "/accounts", Some(account)).await?;
+                asker
+                    .make(&format!("saldo-bench-{nth}-{purpose}"), "/accounts", account)
+                    .await?;
             }
             bar.inc(1);
         }

@@ -47,7 +47,7 @@ type Slot = [u64; 2];
 
 const EMPTY: Slot = [0, 0];
 
-/// A multi-map from hashes to locators: one writer, many readers.
+/// A multi-map from hashes to locators. Several threads change it, each shard under its lock.
 ///
 /// Many records under **one** hash make each insertion and lookup of it walk all of them. Keys that repeat without
 /// limit are chained in their records instead, the newest alone being here: see [`KeyTable::replace`].
