@@ -127,10 +127,19 @@ impl Part {
     }
 
     fn table(&self) -> String {
-        let mut text = String::from(
-            "| | per second | p50 ms | p99 ms | CPU of PostgreSQL | of Saldo | of the generator |\n\
-             |---|---:|---:|---:|---:|---:|---:|\n",
-        );
+        let mut all = self.rounds.iter().flatten();
+        // Where none was measured, there is no PostgreSQL.
+        let postgres = all.any(|one| one.cpu.is_some_and(|cpu| cpu.postgres.is_some()));
+        let mut text = match postgres {
+            true => String::from(
+                "| | per second | p50 ms | p99 ms | CPU of PostgreSQL | of Saldo | of the generator |\n\
+                 |---|---:|---:|---:|---:|---:|---:|\n",
+            ),
+            false => String::from(
+                "| | per second | p50 ms | p99 ms | CPU of the server | of the generator |\n\
+                 |---|---:|---:|---:|---:|---:|\n",
+            ),
+        };
         let Some(first) = self.rounds.first() else {
             return text;
         };
@@ -154,16 +163,18 @@ impl Part {
                     grouped(rate.most)
                 )
             });
-            let _ = writeln!(
-                text,
-                "| {} | {rate} | {} | {} | {} | {} | {} |",
-                one.name,
+            let mut cells = vec![
+                one.name.clone(),
+                rate,
                 millis(middle(&|one| one.latency.map(|(median, _)| median))),
                 millis(middle(&|one| one.latency.map(|(_, high)| high))),
-                percent(middle(&|one| one.cpu.and_then(|cpu| cpu.postgres))),
-                percent(middle(&|one| one.cpu.map(|cpu| cpu.saldo))),
-                percent(middle(&|one| one.cpu.map(|cpu| cpu.generator))),
-            );
+            ];
+            if postgres {
+                cells.push(percent(middle(&|one| one.cpu.and_then(|cpu| cpu.postgres))));
+            }
+            cells.push(percent(middle(&|one| one.cpu.map(|cpu| cpu.saldo))));
+            cells.push(percent(middle(&|one| one.cpu.map(|cpu| cpu.generator))));
+            let _ = writeln!(text, "| {} |", cells.join(" | "));
         }
         text
     }
@@ -365,7 +376,7 @@ mod tests {
         );
         let table = run.table();
         assert!(
-            table.contains("| posts | 400 (300 – 900) | 1.2 | 9.9 |  |  |  |"),
+            table.contains("| posts | 400 (300 – 900) | 1.2 | 9.9 |  |  |"),
             "{table}"
         );
     }
