@@ -85,7 +85,13 @@ fn ten_thousand_idle_connections_are_in_nobodys_way() {
         drop(crowd);
     }
     println!("with one crowd after the other: {with_them} and {taken:?} bytes");
-    let (early, late) = (taken[ROUNDS * 2 / 3], taken[ROUNDS - 1]);
+    // What the allocator keeps for a while goes up and down, so the least of some crowds is compared with the least of as many
+    // later ones. If each connection left anything behind, that would grow.
+    let least = |crowds: &[usize]| crowds.iter().copied().min().unwrap_or_default();
+    let (early, late) = (
+        least(&taken[ROUNDS - 10..ROUNDS - 5]),
+        least(&taken[ROUNDS - 5..]),
+    );
     assert!(
         late < early + count * 1024,
         "{with_them} bytes with the first crowd, then {taken:?}"
