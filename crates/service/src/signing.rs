@@ -158,7 +158,7 @@ impl Service {
     }
 
     /// Makes a new key, which signs tokens from now on, and answers with all keys, the newest last. Tokens of those before it
-    /// work until they end, or, with `revoke_old`, no more. Other servers follow within [`KEEP`]. Scope `operator`, and no book.
+    /// work until they end, or, with `revoke_old`, no more. Other servers follow within seconds. Scope `operator`, and no book.
     ///
     /// # Errors
     /// [`Problem::BadRequest`] when too many are kept; or the store failed.

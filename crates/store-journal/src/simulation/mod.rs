@@ -4,7 +4,7 @@
 //! A run makes a store and lives several lives with it. In each, clients submit the commands of a random stream at once,
 //! readers read, an operator lets the disk fill up; every task of the store takes its turns on one thread. A life ends when
 //! the power goes in the midst of some operation of the disk, when the process is killed, when a write or sync fails, or
-//! in peace. Then the store is opened again and the [`oracle`] checks all that is promised.
+//! in peace. Then the store is opened again and the oracle checks all that is promised.
 
 mod clients;
 mod damage;
