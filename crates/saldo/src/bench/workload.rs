@@ -227,58 +227,59 @@ pub(super) struct Maker {
     transactions: u64,
 }
 
+/// The requests of a workload, to be taken in turn.
+fn templates(workload: Workload, batch: usize, world: &World, host: &str) -> Vec<Template> {
+    let token = bearer(&world.token);
+    let template = |method: &str, path: &str, body: &str| {
+        Template::new(method, &format!("/api/v1{path}"), host, &token, body)
+    };
+    let vendor = |path: &str, headers: &str| vec![Template::new("GET", path, host, headers, "")];
+    let [key, secret] = &world.pair;
+    let conduit = format!("X-API-Key: {key}\r\nX-API-Secret: {secret}\r\n");
+    let moved = r#""postings":[{"from":"<from>","to":"<to>","asset":"USD","amount":"1"}]"#;
+    let one = format!(r#"{{"id":"<id>",{moved}}}"#);
+    let post = || template("POST", "/transactions", &one);
+    let read = || template("GET", "/accounts/<account>/balances", "");
+    match workload {
+        Workload::Reads => vec![read()],
+        Workload::Posts | Workload::Hot | Workload::Zipf => vec![post()],
+        Workload::Batches => {
+            let all = vec![&one[..]; batch].join(",");
+            let body = format!(r#"{{"transactions":[{all}]}}"#);
+            vec![template("POST", "/transactions/batch", &body)]
+        }
+        Workload::Holds => vec![
+            template(
+                "POST",
+                "/transactions",
+                &format!(r#"{{"id":"<id>",{moved},"hold":{{}}}}"#),
+            ),
+            template("POST", "/holds/<hold>/capture", "{}"),
+        ],
+        Workload::History => {
+            vec![template(
+                "GET",
+                "/accounts/<account>/balances?position=<position>",
+                "",
+            )]
+        }
+        Workload::Mixed => vec![post(), read(), read(), read(), read()],
+        Workload::ConduitCustomer => vendor("/customers/<ksuid>/account", &conduit),
+        Workload::ConduitClients => vendor("/clients/accounts", &conduit),
+        Workload::Magicline => vendor(
+            "/v1/customers/<number>/account/balances",
+            &format!("X-API-KEY: {}\r\n", world.token),
+        ),
+        Workload::Polygon => vendor("/v0.9/customers/<typeid>/balance", &bearer(&world.polygon_token)),
+        Workload::Light => vendor(
+            "/v1/card-balance-accounts/<card>",
+            &format!("Authorization: Basic {}\r\n", world.token),
+        ),
+    }
+}
+
 impl Maker {
     pub(super) fn new(workload: Workload, batch: usize, world: &Arc<World>, host: &str, seed: u64) -> Self {
-        let bearer = bearer(&world.token);
-        let template = |method: &str, path: &str, body: &str| {
-            Template::new(method, &format!("/api/v1{path}"), host, &bearer, body)
-        };
-        let vendor = |path: &str, headers: &str| vec![Template::new("GET", path, host, headers, "")];
-        let [key, secret] = &world.pair;
-        let conduit = format!("X-API-Key: {key}\r\nX-API-Secret: {secret}\r\n");
-        let moved = r#""postings":[{"from":"<from>","to":"<to>","asset":"USD","amount":"1"}]"#;
-        let one = format!(r#"{{"id":"<id>",{moved}}}"#);
-        let post = || template("POST", "/transactions", &one);
-        let read = || template("GET", "/accounts/<account>/balances", "");
-        let templates = match workload {
-            Workload::Reads => vec![read()],
-            Workload::Posts | Workload::Hot | Workload::Zipf => vec![post()],
-            Workload::Batches => {
-                let all = vec![&one[..]; batch].join(",");
-                let body = format!(r#"{{"transactions":[{all}]}}"#);
-                vec![template("POST", "/transactions/batch", &body)]
-            }
-            Workload::Holds => vec![
-                template(
-                    "POST",
-                    "/transactions",
-                    &format!(r#"{{"id":"<id>",{moved},"hold":{{}}}}"#),
-                ),
-                template("POST", "/holds/<hold>/capture", "{}"),
-            ],
-            Workload::History => {
-                vec![template(
-                    "GET",
-                    "/accounts/<account>/balances?position=<position>",
-                    "",
-                )]
-            }
-            Workload::Mixed => vec![post(), read(), read(), read(), read()],
-            Workload::ConduitCustomer => vendor("/customers/<ksuid>/account", &conduit),
-            Workload::ConduitClients => vendor("/clients/accounts", &conduit),
-            Workload::Magicline => vendor(
-                "/v1/customers/<number>/account/balances",
-                &format!("X-API-KEY: {}\r\n", world.token),
-            ),
-            Workload::Polygon => vendor(
-                "/v0.9/customers/<typeid>/balance",
-                &super::wire::bearer(&world.polygon_token),
-            ),
-            Workload::Light => vendor(
-                "/v1/card-balance-accounts/<card>",
-                &format!("Authorization: Basic {}\r\n", world.token),
-            ),
-        };
         Self {
             choice: Choice::of(workload, world.accounts.len() as u64),
             world: Arc::clone(world),
@@ -289,7 +290,7 @@ impl Maker {
             } else {
                 (seed % 64) as usize
             },
-            templates,
+            templates: templates(workload, batch, world, host),
             last: [b'0'; 36],
             transactions: if workload == Workload::Batches {
                 batch as u64
