@@ -65,11 +65,7 @@ pub(super) struct Member<'a, 'p> {
 }
 
 /// The items of an array, read one by one, since a list of them may take many times the memory of the body.
-pub(super) struct Items<'a, 'p> {
-    raw: &'a str,
-    place: Place<'p>,
-    len: Option<&'p Cell<usize>>,
-}
+pub(super) struct Items<'a, 'p>(Value<'a, 'p>);
 
 /// The body of a request; nothing is as good as an empty object.
 pub(super) fn optional<'a>(request: &Request<'a>) -> Result<Value<'a, 'static>, Problem> {
@@ -177,8 +173,7 @@ impl<'a, 'p> Value<'a, 'p> {
         if !self.raw.starts_with('[') {
             return Err(self.wrong("an array"));
         }
-        let Self { raw, place, len } = self;
-        Ok(Items { raw, place, len })
+        Ok(Items(self))
     }
 
     /// It was as long as this walk through it.
@@ -291,11 +286,11 @@ impl<'a> Items<'a, '_> {
         &self,
         mut read: impl FnMut(Value<'a, '_>) -> Result<T, Problem>,
     ) -> Result<C, Problem> {
-        let (mut walk, mut index) = (Walk::of(self.raw), 0);
+        let (mut walk, mut index) = (Walk::of(self.0.raw), 0);
         let all = std::iter::from_fn(|| {
             let raw = walk.item()?;
             let len = Cell::new(0);
-            let place = Place::Item(&self.place, index);
+            let place = Place::Item(&self.0.place, index);
             index += 1;
             let done = read(Value {
                 raw,
@@ -306,9 +301,7 @@ impl<'a> Items<'a, '_> {
             Some(done)
         });
         let all = all.collect::<Result<C, Problem>>()?;
-        if let Some(len) = self.len {
-            len.set(walk.len());
-        }
+        self.0.was(&walk);
         Ok(all)
     }
 
@@ -326,13 +319,13 @@ impl<'a> Items<'a, '_> {
         });
         // That there are too many goes before whatever is wrong with one of them.
         match all {
-            Err(_) if Walk::of(self.raw).nth(limit).is_some() => Err(Problem::TooLarge { what, limit }),
+            Err(_) if Walk::of(self.0.raw).nth(limit).is_some() => Err(Problem::TooLarge { what, limit }),
             all => all,
         }
     }
 
     /// A bad request because of the array.
     pub(super) fn fault(&self, detail: impl fmt::Display) -> Problem {
-        self.place.fault(detail)
+        self.0.fault(detail)
     }
 }
