@@ -291,7 +291,7 @@ fn create_account(
     };
     set_limits(&mut row, limits(state, record.book, &new.limits));
     let book = state.book_mut(record.book);
-    if !book.slots.contains_key(&no) {
+    if !book.slots.contains(no) {
         book.put_account(Arc::new(row));
         book.mark_balances_loaded(no);
     }
@@ -302,7 +302,7 @@ fn create_account(
 }
 
 fn change_account(book: &mut Book, record: &Record, no: AccountNo, change: impl FnOnce(&mut Account)) {
-    let slot = book.slots.get_mut(&no).expect("decided on this row");
+    let slot = book.slots.get_mut(no).expect("decided on this row");
     let row = Arc::make_mut(&mut slot.account);
     change(row);
     // Applied again, an older record must not undo the time at which the account lost its place as the primary one.
@@ -311,7 +311,7 @@ fn change_account(book: &mut Book, record: &Record, no: AccountNo, change: impl 
 
 /// Takes the place over. The one that had it may not be loaded; a store that loads on demand finds it by the place.
 fn make_primary(book: &mut Book, record: &Record, no: AccountNo) {
-    let account = &book.slots[&no].account;
+    let account = &book.slots[no].account;
     let place = (account.owner, account.purpose);
     let before = book
         .primaries
@@ -319,7 +319,7 @@ fn make_primary(book: &mut Book, record: &Record, no: AccountNo) {
         .copied()
         .filter(|before| *before != no);
     if let Some(before) = before
-        && book.slots.contains_key(&before)
+        && book.slots.contains(before)
     {
         change_account(book, record, before, |row| row.primary = false);
     }
@@ -386,7 +386,7 @@ fn apply_moves(book: &mut Book, record: &Record, moves: &[Move]) {
 }
 
 fn put_balance(book: &mut Book, record: &Record, account: AccountNo, asset: AssetNo, entry: &Entry) {
-    let slot = book.slots.get_mut(&account).expect("decided on this row");
+    let slot = book.slots.get_mut(account).expect("decided on this row");
     if slot
         .balance(asset)
         .is_none_or(|here| here.last <= record.position)

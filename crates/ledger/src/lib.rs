@@ -27,6 +27,7 @@ mod id;
 mod record;
 mod register;
 mod seal;
+mod slots;
 mod standing;
 mod state;
 pub mod text;
@@ -52,8 +53,9 @@ pub use register::{
     Account, AccountStatus, ApiKey, Client, Customer, Decimal, Dunning, Limit, Notes, Purpose, Rate, RateRow,
     Scopes,
 };
+pub use slots::{Pages, Slot, Slots};
 pub use standing::{HeldPosting, Hold, HoldStatus, Posted, PostedPosting};
-pub use state::{Book, Completeness, Head, Map, NotLoaded, RowKey, Slot, State, Table};
+pub use state::{Book, Completeness, Head, Map, NotLoaded, RowKey, State, Table};
 pub use text::{Bytes, Field, Findable, Form, Lookup, Place, Plain, Sealed, Sealer, Subject, Text};
 pub use time::Micros;
 pub use valuation::{Part, ValuationError, convert, rate_pairs};

@@ -17,6 +17,7 @@ use crate::id::{
 };
 use crate::record::Record;
 use crate::register::{Account, ApiKey, Client, Customer, Purpose, RateRow};
+use crate::slots::{Slot, Slots};
 use crate::standing::{Hold, HoldStatus, Posted};
 use crate::time::Micros;
 
@@ -158,34 +159,6 @@ impl<K: Eq + Hash, V> Table<K, V> {
     }
 }
 
-/// An account with its balances.
-#[derive(Clone, Debug)]
-pub struct Slot {
-    /// The account's register row.
-    pub account: Arc<Account>,
-    /// A balance for each asset that it has touched, in the order of touching.
-    pub balances: SmallVec<[(AssetNo, Balance); 1]>,
-}
-
-impl Slot {
-    /// The balance in `asset`, if it is here.
-    #[must_use]
-    pub fn balance(&self, asset: AssetNo) -> Option<&Balance> {
-        self.balances
-            .iter()
-            .find(|(no, _)| *no == asset)
-            .map(|(_, balance)| balance)
-    }
-
-    /// Puts the balance in `asset`.
-    pub fn put_balance(&mut self, asset: AssetNo, balance: Balance) {
-        match self.balances.iter_mut().find(|(no, _)| *no == asset) {
-            Some((_, here)) => *here = balance,
-            None => self.balances.push((asset, balance)),
-        }
-    }
-}
-
 /// Where a book stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Head {
@@ -247,7 +220,7 @@ pub struct Book {
     /// Account numbers by id.
     pub account_nos: Table<AccountId, AccountNo>,
     /// Accounts by number.
-    pub slots: Map<AccountNo, Slot>,
+    pub slots: Slots,
     /// Primary accounts.
     pub primaries: Table<(Owner, Purpose), AccountNo>,
     /// Accounts by owner, in order of creation (where complete).
@@ -291,7 +264,7 @@ impl Book {
             api_keys: Table::new(standing),
             api_key_list: Vec::new(),
             account_nos: Table::new(standing),
-            slots: Map::default(),
+            slots: Slots::new(standing),
             primaries: Table::new(standing),
             owned: Map::default(),
             assets: Table::new(standing),
@@ -321,7 +294,7 @@ impl Book {
     /// [`NotLoaded`] when that is not known.
     pub fn slot(&self, id: AccountId) -> Result<Option<&Slot>, NotLoaded> {
         match self.account_nos.get(&id)? {
-            Some(no) => self.slots.get(no).map(Some).ok_or(NotLoaded),
+            Some(no) => self.slots.get(*no).map(Some).ok_or(NotLoaded),
             None => Ok(None),
         }
     }
@@ -331,7 +304,7 @@ impl Book {
     /// # Errors
     /// [`NotLoaded`] when that is not known.
     pub fn balance(&self, no: AccountNo, asset: AssetNo) -> Result<Balance, NotLoaded> {
-        match self.slots.get(&no).and_then(|slot| slot.balance(asset)) {
+        match self.slots.get(no).and_then(|slot| slot.balance(asset)) {
             Some(balance) => Ok(*balance),
             None if self.completeness != Completeness::Loaded || self.balances_loaded.contains(&no) => {
                 Ok(Balance::default())
@@ -349,7 +322,7 @@ impl Book {
             return Err(NotLoaded);
         }
         self.slots
-            .get(&no)
+            .get(no)
             .map(|slot| slot.balances.as_slice())
             .ok_or(NotLoaded)
     }
@@ -381,19 +354,16 @@ impl Book {
     /// Puts an account.
     pub fn put_account(&mut self, account: Arc<Account>) {
         self.account_nos.put(account.id, Some(account.no));
-        match self.slots.get_mut(&account.no) {
+        match self.slots.get_mut(account.no) {
             Some(slot) => slot.account = account,
             None => {
                 if self.completeness != Completeness::Loaded {
                     self.owned.entry(account.owner).or_default().push(account.no);
                 }
-                self.slots.insert(
-                    account.no,
-                    Slot {
-                        account,
-                        balances: SmallVec::new(),
-                    },
-                );
+                self.slots.insert(Slot {
+                    account,
+                    balances: SmallVec::new(),
+                });
             }
         }
     }
@@ -465,7 +435,7 @@ impl Book {
         kept.assets = std::mem::replace(&mut self.assets, Table::new(false));
         kept.assets_by_no = std::mem::take(&mut self.assets_by_no);
         kept.account_nos = std::mem::replace(&mut self.account_nos, Table::new(false));
-        kept.slots = std::mem::take(&mut self.slots);
+        std::mem::swap(&mut kept.slots, &mut self.slots);
         kept.balances_loaded = std::mem::take(&mut self.balances_loaded);
         *self = kept;
     }

@@ -14,6 +14,9 @@ use ledger::{
 use store::{AsOf, Store, Viewer};
 use store_journal::{JournalStore, Options, create, folder};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Failure = Box<dyn Error + Send + Sync>;
 
 const BATCH: usize = 8_000;

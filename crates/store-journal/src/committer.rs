@@ -14,8 +14,9 @@ use crate::index::Pairs;
 use crate::log::frame::FrameKind;
 use crate::log::run::write_run;
 use crate::log::{Disk, FrameBuf, FrameInfo, FrameStart, KeyTable, Log, LogError, LogPosition};
+use crate::payload::split;
 use crate::snapshot::Due;
-use crate::tables::Published;
+use crate::tables::{Digests, Published};
 use crate::task::{Spawn, Task, pause};
 use crate::writer::Batch;
 
@@ -79,6 +80,8 @@ pub(crate) struct Committer {
     pub(crate) runs: Vec<Task<()>>,
     pub(crate) spawn: Arc<dyn Spawn>,
     pub(crate) meter: Arc<Meter>,
+    /// With what is about to be published.
+    pub(crate) digests: Digests,
 }
 
 impl Committer {
@@ -145,7 +148,9 @@ impl Committer {
     /// Shows the batch to readers. The writer put its unique keys into the table when it decided, and readers leave out what
     /// lies behind the end that they see. Reading past a newer record takes the names in it, so the keys that repeat move
     /// on in one step with the rows.
-    async fn publish(&self, batch: &Batch, position: LogPosition) {
+    async fn publish(&mut self, batch: &Batch, position: LogPosition) {
+        /// So many records ahead, rows are fetched.
+        const AHEAD: usize = 8;
         {
             let mut unsealed = self.unsealed.lock();
             unsealed.sequence = position.sequence;
@@ -157,11 +162,20 @@ impl Committer {
             }
         }
         pause().await;
+        for (item, payload) in batch.items.iter().zip(batch.frame.payloads()) {
+            let (_, canonical) = split(payload).expect("the writer put links before the record");
+            self.digests.take(item.record.book, canonical);
+        }
         let mut tips = Map::default();
         {
             let mut published = self.published.write();
-            for item in &batch.items {
-                published.take(&item.record, &item.touched, item.at, item.digest, |_| false);
+            for (nth, item) in batch.items.iter().enumerate() {
+                if let Some(next) = batch.items.get(nth + AHEAD) {
+                    for (account, _) in &next.touched {
+                        published.tables.prefetch(next.record.book, *account);
+                    }
+                }
+                published.take(&item.record, &item.touched, item.at, |_| false);
                 tips.insert(item.record.book, item.record.position);
                 for (hash, before) in &item.repeats {
                     let replaced = before.is_some_and(|before| self.keys.replace(*hash, before, item.at));
@@ -169,6 +183,9 @@ impl Committer {
                         self.keys.insert(*hash, item.at);
                     }
                 }
+            }
+            for book in tips.keys() {
+                published.digests.put(*book, self.digests.of(*book));
             }
             published.log = position;
         }

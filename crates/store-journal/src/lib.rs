@@ -74,6 +74,7 @@ pub mod log;
 mod marks;
 mod open;
 mod payload;
+mod prefetch;
 mod reads;
 mod signing;
 #[cfg(any(test, feature = "simulation"))]

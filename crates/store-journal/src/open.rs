@@ -289,7 +289,6 @@ impl Replay {
                 continue;
             }
             let (_, canonical) = split(payload).ok_or_else(|| wrong("its links are cut short".into()))?;
-            let digest = self.restored.published.tables.next_digest(record.book, canonical);
             let book = record.book;
             let touched = crate::payload::touched(&record);
             let known: HashMap<_, _> = touched
@@ -298,7 +297,8 @@ impl Replay {
                 .collect();
             let has = |no| known.get(&no).copied().unwrap_or(false);
             let published = &mut self.restored.published;
-            published.take(&record, &touched, at, digest, has);
+            published.take(&record, &touched, at, has);
+            published.digests.take(book, canonical);
         }
         Ok(())
     }

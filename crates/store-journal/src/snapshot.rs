@@ -24,7 +24,7 @@ use crate::effective::{Deviation, Deviations};
 use crate::log::disk::{Beside, read_whole};
 use crate::log::skew::Roots;
 use crate::log::{Disk, DiskError, Locator, LogPosition, OpenMode, StoreId};
-use crate::tables::{Published, Tip};
+use crate::tables::Published;
 use crate::task::pause;
 
 const MAGIC: &[u8; 8] = b"SALDOSNP";
@@ -120,6 +120,7 @@ impl Restored {
             from: origin,
             published: Published {
                 tables,
+                digests: crate::tables::Digests::default(),
                 deviations,
                 log: origin,
             },
@@ -285,7 +286,7 @@ pub(crate) async fn write(
 
 fn save_book(published: &Published, no: BookNo) -> Option<SavedBook> {
     let book = published.tables.state.book(no)?;
-    let tip = published.tables.tips.get(&book.no).cloned().unwrap_or_default();
+    let chain = published.tables.books.get(&book.no).cloned().unwrap_or_default();
     let rows = |ids: &[ClientId]| {
         ids.iter()
             .filter_map(|id| book.clients.peek(id).cloned())
@@ -311,8 +312,8 @@ fn save_book(published: &Published, no: BookNo) -> Option<SavedBook> {
         rates: book.rate_list.clone(),
         primaries: book.primaries.iter().map(|(place, no)| (*place, *no)).collect(),
         holds: book.holds.iter().map(|(_, hold)| Arc::clone(hold)).collect(),
-        chain: SavedRoots::of(&tip.chain),
-        digest: tip.digest,
+        chain: SavedRoots::of(&chain),
+        digest: published.digests.of(book.no),
     })
 }
 
@@ -320,7 +321,7 @@ fn save_accounts(published: &Published, book: BookNo, first: AccountNo) -> Chunk
     let rows = published.tables.state.book(book);
     let slots = rows
         .into_iter()
-        .flat_map(|book| (first.0..first.0 + ACCOUNTS).map_while(|no| book.slots.get(&AccountNo(no))));
+        .flat_map(|book| (first.0..first.0 + ACCOUNTS).map_while(|no| book.slots.get(AccountNo(no))));
     let rows = slots
         .map(|slot| {
             let balances = slot.balances.iter().map(|(asset, balance)| {
@@ -480,13 +481,8 @@ fn restore_book(restored: &mut Restored, saved: SavedBook) -> Option<()> {
     for hold in saved.holds {
         book.put_hold(Hold::clone(&hold));
     }
-    tables.tips.insert(
-        saved.no,
-        Tip {
-            chain: saved.chain.restore()?,
-            digest: saved.digest,
-        },
-    );
+    tables.books.insert(saved.no, saved.chain.restore()?);
+    restored.published.digests.put(saved.no, saved.digest);
     Some(())
 }
 
@@ -509,7 +505,7 @@ fn restore_accounts(
             }
             let book = published.tables.state.book_mut(no);
             book.slots
-                .get_mut(&account_no)?
+                .get_mut(account_no)?
                 .put_balance(saved.asset, saved.balance);
         }
     }

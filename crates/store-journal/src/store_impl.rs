@@ -280,6 +280,7 @@ impl Shared {
             runs: Vec::new(),
             spawn: Arc::clone(&self.spawn),
             meter: Arc::clone(&self.meter),
+            digests: self.published.read().digests.clone(),
         };
         let alarm = || Alarm(Arc::clone(&self.on_fatal));
         Ok(Tasks {

@@ -3,58 +3,73 @@
 
 use std::sync::Arc;
 
-use ledger::{AccountNo, AssetNo, BookNo, Completeness, Map, Record, State, apply};
+use ledger::{AccountNo, AssetNo, BookNo, Completeness, Map, Pages, Record, Slot, State, apply};
 use smallvec::SmallVec;
 
 use crate::effective::{Deviation, Deviations};
 use crate::log::skew::{self, Roots};
 use crate::log::{Locator, LogPosition};
 use crate::payload::{BalanceKey, Touched};
+use crate::prefetch::prefetch;
 
 /// A balance in the whole store.
 pub(crate) type StoreBalance = (BookNo, BalanceKey);
-
-/// The end of a book: its chain of records, and its digest.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Tip {
-    pub(crate) chain: Roots<Locator>,
-    pub(crate) digest: [u8; 32],
-}
 
 /// The rows and the chains.
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
     pub(crate) state: State,
-    pub(crate) tips: Map<BookNo, Tip>,
+    /// The chain of a book's records.
+    pub(crate) books: Map<BookNo, Roots<Locator>>,
+    /// The chains of those that touched a balance.
     pub(crate) chains: Chains,
 }
 
 /// The chains of the records that touched a balance. Accounts have their numbers in order, so they are found by them; of each,
 /// its assets stand in the order in which they were touched, as its balances do, so that equal books are equal here.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Chains(Map<BookNo, Vec<AccountChains>>);
+pub(crate) struct Chains(Map<BookNo, Pages<AccountChains>>);
 
 /// The chains of one account; most accounts have one asset.
 type AccountChains = SmallVec<[(AssetNo, Roots<Locator>); 1]>;
 
 impl Chains {
     pub(crate) fn get(&self, book: BookNo, (account, asset): BalanceKey) -> Option<&Roots<Locator>> {
-        let chains = self.0.get(&book)?.get(account.0 as usize)?;
+        let chains = self.of(book, account)?;
         chains.iter().find(|(no, _)| *no == asset).map(|(_, chain)| chain)
+    }
+
+    fn of(&self, book: BookNo, account: AccountNo) -> Option<&AccountChains> {
+        self.0.get(&book)?.get(account.0 as usize)
     }
 
     /// A chain, made empty when it is not here.
     pub(crate) fn get_mut(&mut self, book: BookNo, (account, asset): BalanceKey) -> &mut Roots<Locator> {
-        let (accounts, account) = (self.0.entry(book).or_default(), account.0 as usize);
-        if accounts.len() <= account {
-            accounts.resize(account + 1, AccountChains::new());
-        }
-        let chains = &mut accounts[account];
+        let accounts = self.0.entry(book).or_default();
+        let chains = accounts.reach(account.0 as usize, AccountChains::new);
         let nth = chains.iter().position(|(no, _)| *no == asset).unwrap_or_else(|| {
             chains.push((asset, Roots::new()));
             chains.len() - 1
         });
         &mut chains[nth].1
+    }
+}
+
+/// Rows of an account that are on their way into the caches.
+pub(crate) struct Fetched<'a> {
+    slot: &'a Option<Slot>,
+    chains: Option<&'a AccountChains>,
+}
+
+impl Fetched<'_> {
+    /// Has what they lead to brought there, too; they must have come by now, or it has to wait for them.
+    pub(crate) fn prefetch(&self) {
+        if let Some(slot) = self.slot {
+            prefetch(&*slot.account);
+        }
+        for (_, chain) in self.chains.into_iter().flatten() {
+            prefetch(chain.links());
+        }
     }
 }
 
@@ -64,9 +79,18 @@ impl Tables {
         state.book_mut(BookNo::OPERATOR);
         Self {
             state,
-            tips: Map::default(),
+            books: Map::default(),
             chains: Chains::default(),
         }
+    }
+
+    /// Has the rows of an account brought into the processor's caches.
+    pub(crate) fn prefetch(&self, book: BookNo, account: AccountNo) -> Option<Fetched<'_>> {
+        let slot = self.state.book(book)?.slots.place(account)?;
+        prefetch(slot);
+        let chains = self.chains.of(book, account);
+        chains.map(prefetch);
+        Some(Fetched { slot, chains })
     }
 
     /// The links that the next record of the book is to carry, for the book and for the balances that it touches.
@@ -83,56 +107,69 @@ impl Tables {
         for key in touched {
             balances.push(self.chains.get(book, *key).map_or(none, Roots::next));
         }
-        let book = self.tips.get(&book).map_or(none, |tip| tip.chain.next());
+        let book = self.books.get(&book).map_or(none, Roots::next);
         (book, balances)
     }
 
-    /// Takes a record that lies at `at`: rows, chains and digest. Accounts that `has` it already keep their chains.
+    /// Takes a record that lies at `at`: rows and chains. Accounts that `has` it already keep their chains.
     pub(crate) fn take(
         &mut self,
         record: &Arc<Record>,
         touched: &Touched,
         at: Locator,
-        digest: [u8; 32],
         has: impl Fn(AccountNo) -> bool,
     ) {
         apply(&mut self.state, record);
-        let tip = self.tips.entry(record.book).or_default();
-        tip.chain.push(at);
-        tip.digest = digest;
+        self.books.entry(record.book).or_default().push(at);
         for key in touched {
             if !has(key.0) {
                 self.chains.get_mut(record.book, *key).push(at);
             }
         }
     }
+}
 
-    /// The digest of a book with one more record.
-    pub(crate) fn next_digest(&self, book: BookNo, canonical: &[u8]) -> [u8; 32] {
-        let before = self.tips.get(&book).map_or([0; 32], |tip| tip.digest);
-        store::audit::next_digest(&before, canonical)
+/// The digest of each book.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Digests(Map<BookNo, [u8; 32]>);
+
+impl Digests {
+    /// A book's; zeros before its first record.
+    pub(crate) fn of(&self, book: BookNo) -> [u8; 32] {
+        self.0.get(&book).copied().unwrap_or_default()
+    }
+
+    /// Takes the book's next record.
+    pub(crate) fn take(&mut self, book: BookNo, canonical: &[u8]) {
+        let digest = self.0.entry(book).or_default();
+        *digest = store::audit::next_digest(digest, canonical);
+    }
+
+    /// Says what a book's is.
+    pub(crate) fn put(&mut self, book: BookNo, digest: [u8; 32]) {
+        self.0.insert(book, digest);
     }
 }
 
 /// What readers see.
 pub(crate) struct Published {
     pub(crate) tables: Tables,
+    pub(crate) digests: Digests,
     pub(crate) deviations: Map<StoreBalance, Deviations>,
     /// The last durable frame that is in it.
     pub(crate) log: LogPosition,
 }
 
 impl Published {
-    /// Takes a durable record. Accounts that `has` it already keep their chains.
+    /// Takes a durable record, all but its book's digest. Accounts that `has` it already keep their chains.
     pub(crate) fn take(
         &mut self,
         record: &Arc<Record>,
         touched: &Touched,
         at: Locator,
-        digest: [u8; 32],
         has: impl Fn(AccountNo) -> bool,
     ) {
-        self.tables.take(record, touched, at, digest, &has);
+        self.tables.take(record, touched, at, &has);
         for (key, deviation) in deviations(record) {
             if !has(key.0) {
                 self.deviations

@@ -21,7 +21,7 @@ use crate::index::{self, Hasher};
 use crate::log::frame::{FRAME_HEADER, RECORD_OVERHEAD};
 use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner, Span};
 use crate::payload::{Links, Touched, put_links, touched};
-use crate::tables::Tables;
+use crate::tables::{Fetched, Tables};
 
 /// About how many commands share a frame.
 const BATCH_COMMANDS: usize = 16_384;
@@ -35,7 +35,6 @@ pub(crate) struct Item {
     pub(crate) at: Locator,
     pub(crate) record: Arc<Record>,
     pub(crate) touched: Touched,
-    pub(crate) digest: [u8; 32],
     pub(crate) unique: SmallVec<[u64; 2]>,
     /// Each with the record before that has it.
     pub(crate) repeats: SmallVec<[(u64, Option<Locator>); 1]>,
@@ -280,7 +279,7 @@ impl Writer {
             start,
             frame: batch.frame,
             room,
-            items: Vec::new(),
+            items: Vec::with_capacity(waiting.iter().take(count).map(|turn| turn.asked.len()).sum()),
         };
         for _ in 0..count {
             let whole = waiting
@@ -302,7 +301,18 @@ impl Writer {
 
     /// Takes what is left of a submission; false when the frame is full before its end.
     fn take_turn(&mut self, open: &mut Open, turn: &mut Turn, now: Micros) -> bool {
-        while let Some(asked) = turn.asked.pop_front() {
+        /// So many commands have their rows fetched at once.
+        const GROUP: usize = 16;
+        let mut fetched = 0;
+        loop {
+            if fetched == 0 {
+                self.fetch_ahead(turn.asked.iter().take(GROUP));
+                fetched = GROUP;
+            }
+            let Some(asked) = turn.asked.pop_front() else {
+                break;
+            };
+            fetched -= 1;
             let taken = match asked {
                 Asked::Decide(command) => self.take(open, command, now),
                 Asked::Adopt(record) => self.adopt(open, record),
@@ -321,6 +331,30 @@ impl Writer {
             }
         }
         true
+    }
+
+    /// Has the processor fetch what these will need.
+    fn fetch_ahead<'a>(&self, next: impl Iterator<Item = &'a Asked>) {
+        let mut rows = SmallVec::<[Fetched<'_>; 64]>::new();
+        for asked in next {
+            let Asked::Decide(command) = asked else { continue };
+            self.keys
+                .prefetch(self.hasher.key(command.book, command.client, command.key));
+            let (Action::Post(transaction), Some(book)) =
+                (&command.action, self.tables.state.book(command.book))
+            else {
+                continue;
+            };
+            for id in transaction
+                .postings
+                .iter()
+                .flat_map(|posting| [posting.from, posting.to])
+            {
+                let no = book.account_nos.peek(&id);
+                rows.extend(no.and_then(|no| self.tables.prefetch(command.book, *no)));
+            }
+        }
+        rows.iter().for_each(Fetched::prefetch);
     }
 
     /// Takes one command: decides, and records what is new.
@@ -445,13 +479,11 @@ impl Writer {
             return Ok(Some(bytes));
         }
         open.frame.push_parts(&[&work.links, &work.canonical]);
-        let digest = self.tables.next_digest(record.book, &work.canonical);
-        self.tables.take(record, &touched, at, digest, |_| false);
+        self.tables.take(record, &touched, at, |_| false);
         let item = Item {
             at,
             record: Arc::clone(record),
             touched,
-            digest,
             unique,
             repeats,
         };

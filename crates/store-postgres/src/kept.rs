@@ -158,7 +158,7 @@ fn take_balances(work: &mut Work, record: &Record) -> bool {
             if book.balances(no).is_err() {
                 continue;
             }
-            let Some(slot) = book.slots.get_mut(&no) else {
+            let Some(slot) = book.slots.get_mut(no) else {
                 continue;
             };
             let balance = Balance {

@@ -563,7 +563,7 @@ fn put_balances(book: &mut Book, tails: &mut Tails, wanted: &Wanted, loaded: &Lo
     for row in found.filter(|row| row.get::<_, Option<i32>>(0).is_some()) {
         let (no, asset, balance) = get_balance(row)?;
         if missing.contains(&no)
-            && let Some(slot) = book.slots.get_mut(&no)
+            && let Some(slot) = book.slots.get_mut(no)
         {
             slot.put_balance(asset, balance);
             tails.insert((no, asset), Tail::from_bytes(row.get(ACCOUNT - 1))?);
@@ -574,7 +574,7 @@ fn put_balances(book: &mut Book, tails: &mut Tails, wanted: &Wanted, loaded: &Lo
 }
 
 fn put_account(book: &mut Book, account: Account) {
-    if book.slots.contains_key(&account.no) {
+    if book.slots.contains(account.no) {
         book.account_nos.put(account.id, Some(account.no));
     } else {
         book.put_account(Arc::new(account));

@@ -59,7 +59,7 @@ fn check_sums(book: &Book, record: &Record) -> Result<(), String> {
     let mut so_far: HashMap<(AccountNo, AssetNo), Counters> = HashMap::new();
     for made in record.booked().iter().flat_map(|booked| &booked.moves) {
         let before = |no: AccountNo| {
-            if !book.slots.contains_key(&no) {
+            if !book.slots.contains(no) {
                 return Err(format!("its book has no account {}", no.0));
             }
             let counters = so_far.get(&(no, made.asset.no)).copied();

@@ -75,7 +75,7 @@ impl Core {
             };
             let accounts = model.accounts(viewer, AccountFilter::default(), page).await;
             for item in accounts.expect("the model answers").items {
-                let slot = &book.slots[&item.account.no];
+                let slot = &book.slots[item.account.no];
                 assert_eq!(slot.account, item.account, "SALDO_TEST_SEED={seed}");
                 let mut balances: Vec<_> = slot
                     .balances
@@ -186,16 +186,16 @@ fn load(state: &mut State, full: &State, no: BookNo, key: RowKey) {
             let balance = from.balance(account, asset).expect("everything is here");
             let slot = book
                 .slots
-                .get_mut(&account)
+                .get_mut(account)
                 .expect("the account was asked for first");
             slot.put_balance(asset, balance);
         }
         RowKey::Balances(account) => {
             let slot = book
                 .slots
-                .get_mut(&account)
+                .get_mut(account)
                 .expect("the account was asked for first");
-            slot.balances.clone_from(&from.slots[&account].balances);
+            slot.balances.clone_from(&from.slots[account].balances);
             book.mark_balances_loaded(account);
         }
         RowKey::ApiKey(id) => book.api_keys.put(id, from.api_keys.peek(&id).cloned()),

@@ -39,7 +39,7 @@ pub trait Names {
 impl Names for State {
     fn account(&self, book: BookNo, no: AccountNo) -> Option<AccountId> {
         self.book(book)
-            .and_then(|book| book.slots.get(&no))
+            .and_then(|book| book.slots.get(no))
             .map(|slot| slot.account.id)
     }
 

@@ -36,7 +36,8 @@ fn standing(book: &Book) -> Vec<String> {
     lines.extend(table("rates", book.rates.iter()));
     lines.extend(table("holds of", book.holds_by_account.iter()));
     lines.push(format!("expiring {:?}", book.expiring));
-    lines.extend(sorted(book.slots.iter().map(|(no, slot)| {
+    lines.extend(sorted(book.slots.iter().map(|slot| {
+        let no = slot.account.no;
         format!("account {no:?} {:?} {:?}", slot.account, slot.balances)
     })));
     let open = book.holds.iter().filter(|(id, hold)| {

@@ -52,7 +52,7 @@ impl Invariants {
                 assert_ne!(m.from.no, m.to.no);
                 let ends = [(m.from, &m.from_after, true), (m.to, &m.to_after, false)];
                 for (end, entry, is_debit) in ends {
-                    let account = &before.slots[&end.no].account;
+                    let account = &before.slots[end.no].account;
                     assert_eq!((account.id, account.credit(m.asset.no)), (end.id, entry.credit));
                     let key = (record.book, end.no, m.asset.no);
                     let last = self.chain.entry(key).or_default();
@@ -85,7 +85,8 @@ impl Invariants {
     }
 
     fn check_rows(&self, book: &Book) {
-        for (no, slot) in &book.slots {
+        for slot in book.slots.iter() {
+            let no = &slot.account.no;
             for (asset, balance) in &slot.balances {
                 let last = self.chain.get(&(book.no, *no, *asset));
                 assert_eq!(Some(&balance.counters), last, "a row is its last entry");
@@ -130,7 +131,7 @@ impl Sum {
 /// 1: what is on all accounts of a book is nothing, and what is reserved is coming in elsewhere.
 fn check_sums(book: &Book) {
     let mut sums: HashMap<AssetNo, [Sum; 2]> = HashMap::new();
-    for (asset, balance) in book.slots.values().flat_map(|slot| &slot.balances) {
+    for (asset, balance) in book.slots.iter().flat_map(|slot| &slot.balances) {
         let [settled, pending] = sums.entry(*asset).or_default();
         settled.add(balance.counters.settled());
         pending.add(balance.counters.reserved());
@@ -164,7 +165,8 @@ fn check_held(book: &Book) {
         }
     }
     assert!(open > 0 || book.holds_by_account.is_empty() && book.expiring.is_empty());
-    for (no, slot) in &book.slots {
+    for slot in book.slots.iter() {
+        let no = &slot.account.no;
         for (asset, balance) in &slot.balances {
             let [mut reserved, mut incoming] = pending.remove(&(*no, *asset)).unwrap_or_default();
             reserved.add(-balance.counters.reserved());

@@ -202,26 +202,26 @@ fn load(full: &State, state: &mut State, no: BookNo, key: RowKey) {
         RowKey::Customer(id) => book.customers.put(id, source.customers.peek(&id).cloned()),
         RowKey::Number(number) => book.numbers.put(number, source.numbers.peek(&number).copied()),
         RowKey::Account(id) => match source.slot(id).expect("complete") {
-            Some(slot) if book.slots.contains_key(&slot.account.no) => {}
+            Some(slot) if book.slots.contains(slot.account.no) => {}
             Some(slot) => book.put_account(Arc::clone(&slot.account)),
             None => book.account_nos.put(id, None),
         },
         RowKey::Primary(owner, purpose) => {
             let place = (owner, purpose);
             let primary = source.primaries.peek(&place).copied();
-            if let Some(primary) = primary.filter(|primary| !book.slots.contains_key(primary)) {
-                book.put_account(Arc::clone(&source.slots[&primary].account));
+            if let Some(primary) = primary.filter(|primary| !book.slots.contains(*primary)) {
+                book.put_account(Arc::clone(&source.slots[primary].account));
             }
             book.primaries.put(place, primary);
         }
         RowKey::Balance(account, asset) => {
             let balance = source.balance(account, asset).expect("complete");
-            let slot = book.slots.get_mut(&account).expect("loaded before");
+            let slot = book.slots.get_mut(account).expect("loaded before");
             assert!(slot.balance(asset).is_none(), "loaded already");
             slot.put_balance(asset, balance);
         }
         RowKey::Balances(account) => {
-            let slot = book.slots.get_mut(&account).expect("loaded before");
+            let slot = book.slots.get_mut(account).expect("loaded before");
             for (asset, balance) in source.balances(account).expect("complete") {
                 if slot.balance(*asset).is_none() {
                     slot.put_balance(*asset, *balance);
@@ -318,11 +318,12 @@ fn assert_agrees(loaded: &State, full: &State) {
         for (id, row) in part.api_keys.iter() {
             assert_eq!(Some(row), whole.api_keys.peek(id));
         }
-        for (no, slot) in &part.slots {
+        for slot in part.slots.iter() {
+            let no = slot.account.no;
             let there = &whole.slots[no];
             assert_eq!(slot.account, there.account);
             for (asset, balance) in &slot.balances {
-                assert_eq!(Ok(*balance), whole.balance(*no, *asset));
+                assert_eq!(Ok(*balance), whole.balance(no, *asset));
             }
         }
         for (place, no) in part.primaries.iter() {

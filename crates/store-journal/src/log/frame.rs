@@ -234,14 +234,10 @@ impl FrameBuf {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let length = u32::try_from(length).expect("a record is smaller than a frame");
         put_varint(&mut self.bytes, length);
-        let crc = crc32c::crc32c(&self.bytes[at as usize..]);
-        let place = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; 4]);
+        self.bytes.extend_from_slice(&[0; RECORD_CRC]);
         for part in parts {
             self.bytes.extend_from_slice(part);
         }
-        let crc = crc32c::crc32c_append(crc, &self.bytes[place + 4..]);
-        self.bytes[place..place + 4].copy_from_slice(&crc.to_le_bytes());
         self.count += 1;
         at
     }
@@ -270,7 +266,24 @@ impl FrameBuf {
         self.count == 0
     }
 
-    /// Fills in the header. The bytes are then the frame.
+    /// What was pushed, in order.
+    pub(crate) fn payloads(&self) -> impl Iterator<Item = &[u8]> {
+        let records = Records::new(&self.bytes[FRAME_HEADER..]);
+        records.filter_map(|record| record.ok().map(|record| record.payload))
+    }
+
+    /// Fills in the records' checksums.
+    fn check_in(&mut self) {
+        let mut at = FRAME_HEADER;
+        while let Ok((length, head)) = get_varint(&self.bytes[at..]) {
+            let (place, end) = (at + head, at + head + RECORD_CRC + length as usize);
+            let crc = record_crc(&self.bytes[at..end], head);
+            self.bytes[place..place + RECORD_CRC].copy_from_slice(&crc.to_le_bytes());
+            at = end;
+        }
+    }
+
+    /// Fills in the checksums and the header. The bytes are then the frame.
     pub(crate) fn seal(
         &mut self,
         seal: &Seal,
@@ -279,6 +292,7 @@ impl FrameBuf {
         time: i64,
         previous: &FrameHash,
     ) -> &[u8] {
+        self.check_in();
         let length = self.next_offset();
         let header = &mut self.bytes[..FRAME_HEADER];
         header.fill(0);
@@ -356,12 +370,16 @@ pub(crate) fn read_record(bytes: &[u8]) -> Result<std::ops::Range<usize>, Record
         return Err(RecordFault::Short(end));
     }
     let stated = u32_at(bytes, head);
-    let actual = crc32c::crc32c_append(crc32c::crc32c(&bytes[..head]), &bytes[start..end]);
-    if stated == actual {
+    if stated == record_crc(&bytes[..end], head) {
         Ok(start..end)
     } else {
         Err(RecordFault::Bad)
     }
+}
+
+/// The checksum of a record whose length takes `head` bytes: of all but itself.
+fn record_crc(record: &[u8], head: usize) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&record[..head]), &record[head + RECORD_CRC..])
 }
 
 /// Walks the records of a body by their lengths.

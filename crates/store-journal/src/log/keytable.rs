@@ -14,6 +14,7 @@ use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
 use super::segment::Locator;
+use crate::prefetch::prefetch;
 
 const SHARD_BITS: u32 = 12;
 const SHARDS: usize = 1 << SHARD_BITS;
@@ -95,6 +96,17 @@ impl KeyTable {
             self.entries.fetch_sub(1, Ordering::Relaxed);
         }
         removed
+    }
+
+    /// Has what [`KeyTable::has`] looks at brought into the processor's caches.
+    pub fn prefetch(&self, hash: u64) {
+        /// Seldom is a hash further from its home.
+        const NEAR: usize = 8;
+        let shard = self.shards[shard_of(hash)].read();
+        let home = shard.home(hash);
+        if let Some(slots) = shard.slots.get(home..home + NEAR) {
+            prefetch(slots);
+        }
     }
 
     /// Whether any record may carry what was hashed.

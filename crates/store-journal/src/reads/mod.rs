@@ -120,7 +120,7 @@ impl<'a> Seen<'a> {
             .all(|no| {
                 self.book
                     .slots
-                    .get(&no)
+                    .get(no)
                     .is_some_and(|slot| self.sees(slot.account.client))
             })
     }

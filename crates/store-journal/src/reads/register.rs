@@ -175,7 +175,7 @@ impl View {
         let published = self.published();
         let seen = Seen::new(&published, viewer)?;
         let row = |no: AccountNo| {
-            let slot = seen.book.slots.get(&no)?;
+            let slot = seen.book.slots.get(no)?;
             let account = &slot.account;
             let wanted = seen.sees(account.client)
                 && filter.owner.is_none_or(|owner| account.owner == owner)
@@ -243,7 +243,7 @@ impl View {
         let rows = own.into_iter().chain(others).filter_map(|id| {
             let client = seen.book.clients.peek(&id)?;
             let no = seen.book.primaries.peek(&(Owner::Client(id), Purpose::Main))?;
-            let slot = seen.book.slots.get(no)?;
+            let slot = seen.book.slots.get(*no)?;
             Some((Arc::clone(client), seen.balances_now(slot)))
         });
         Ok(seen.stamped(ClientAccounts { rows: rows.collect() }))
@@ -385,8 +385,7 @@ impl View {
             .book(book)
             .ok_or(StoreError::NoSuchBook(book))?
             .head;
-        let digest = published.tables.tips.get(&book).map_or([0; 32], |tip| tip.digest);
-        Ok((head.position, digest))
+        Ok((head.position, published.digests.of(book)))
     }
 }
 
@@ -406,7 +405,7 @@ impl<'a> Seen<'a> {
         let book = self.book;
         let accounts = book.owned.get(&owner).into_iter().flatten();
         accounts
-            .filter_map(move |no| book.slots.get(no))
+            .filter_map(move |no| book.slots.get(*no))
             .filter(move |slot| purposes.contains(slot.account.purpose))
     }
 

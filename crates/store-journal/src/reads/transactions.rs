@@ -12,6 +12,7 @@ use super::{Read, Seen, View};
 use crate::find::{Source, find_booked, hold_now, posted_now};
 use crate::history::{History, Until};
 use crate::log::Locator;
+use crate::log::skew::Roots;
 use crate::payload::BalanceKey;
 
 /// Where a list of transactions is read from.
@@ -178,11 +179,7 @@ impl View {
                 .state
                 .book(book)
                 .ok_or(StoreError::NoSuchBook(book))?;
-            let newest = published
-                .tables
-                .tips
-                .get(&book)
-                .and_then(|tip| tip.chain.newest());
+            let newest = published.tables.books.get(&book).and_then(Roots::newest);
             (self.history(&published), newest)
         };
         history.forward(book, newest, after, limit)
@@ -251,9 +248,9 @@ impl Seen<'_> {
 fn newest(seen: &Seen<'_>) -> Option<Locator> {
     seen.published
         .tables
-        .tips
+        .books
         .get(&seen.book.no)
-        .and_then(|tip| tip.chain.newest())
+        .and_then(Roots::newest)
 }
 
 /// Walks records back, newest first, from where all of `starts` hold.

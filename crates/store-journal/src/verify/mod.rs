@@ -19,7 +19,7 @@ use crate::log::{Disk, KeyTable, Locator, LogError, LogReader};
 use crate::open::{OpenError, Opened, Options, open};
 use crate::payload::{split, touched};
 use crate::snapshot;
-use crate::tables::{Published, StoreBalance, Tables, deviations};
+use crate::tables::{Digests, Published, StoreBalance, Tables, deviations};
 
 /// What was checked, all of it good.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -138,10 +138,7 @@ pub fn verify(
     let mut books: Vec<_> = tables
         .state
         .books()
-        .map(|book| {
-            let digest = tables.tips.get(&book.no).map_or([0; 32], |tip| tip.digest);
-            (book.no, book.head.position, digest)
-        })
+        .map(|book| (book.no, book.head.position, journal.digests.of(book.no)))
         .collect();
     books.sort_unstable();
     Ok(Report {
@@ -194,6 +191,7 @@ fn compare_snapshots(
 /// What the journal gives.
 struct Given {
     tables: Tables,
+    digests: Digests,
     deviations: ledger::Map<StoreBalance, Vec<Deviation>>,
 }
 
@@ -201,6 +199,7 @@ impl Default for Given {
     fn default() -> Self {
         Self {
             tables: Tables::new(),
+            digests: Digests::default(),
             deviations: ledger::Map::default(),
         }
     }
@@ -242,8 +241,8 @@ impl Check<'_> {
             return Err(wrong("the key table does not lead to it"));
         }
         let journal = &mut self.journal;
-        let digest = journal.tables.next_digest(record.book, canonical);
-        journal.tables.take(&record, &touched, at, digest, |_| false);
+        journal.digests.take(record.book, canonical);
+        journal.tables.take(&record, &touched, at, |_| false);
         for (key, deviation) in deviations(&record) {
             let all = journal.deviations.entry((record.book, key)).or_default();
             all.push(deviation);

@@ -141,7 +141,7 @@ pub(super) fn accounts(book: &Book) -> Vec<AccountRow> {
             row: pack(account),
         }
     };
-    book.slots.values().map(row).collect()
+    book.slots.iter().map(row).collect()
 }
 
 pub(super) fn api_keys(book: &Book) -> Vec<ApiKeyRow> {
@@ -169,8 +169,9 @@ pub(super) fn assets(book: &Book, initialised: bool) -> Vec<AssetRow> {
 }
 
 pub(super) fn balances(book: &Book, trails: &Trails) -> Vec<BalanceRow> {
-    let row = |(no, slot): (&ledger::AccountNo, &ledger::Slot)| {
-        let account = rows::account(*no);
+    let row = |slot: &ledger::Slot| {
+        let no = slot.account.no;
+        let account = rows::account(no);
         let of = move |(asset, balance): &(AssetNo, ledger::Balance)| BalanceRow {
             account,
             asset: rows::asset(*asset),
@@ -180,7 +181,7 @@ pub(super) fn balances(book: &Book, trails: &Trails) -> Vec<BalanceRow> {
             debits_pending: balance.counters.debits_pending.into(),
             credits_posted: balance.counters.credits_posted.into(),
             credits_pending: balance.counters.credits_pending.into(),
-            tail: trails.tail(*no, *asset),
+            tail: trails.tail(no, *asset),
         };
         slot.balances.iter().map(of).collect::<Vec<_>>()
     };

@@ -24,7 +24,7 @@ pub(super) fn add_register(writes: &mut Writes<'_>, no: i32, touched: &Touched, 
         add_api_key(writes, no, book.api_keys.peek(id).expect("it was just changed"));
     }
     for account in &touched.accounts {
-        add_account(writes, no, &book.slots[account].account);
+        add_account(writes, no, &book.slots[*account].account);
     }
     let assets: Vec<_> = touched
         .assets

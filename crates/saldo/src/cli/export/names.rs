@@ -86,7 +86,7 @@ impl Names {
 /// What the owner of the books owes to those who have an account is a liability; what is in the world outside, or owed to him, is his.
 fn name_account(state: &State, book: BookNo, no: AccountNo) -> Option<Account> {
     let rows = state.book(book)?;
-    let account = &rows.slots.get(&no)?.account;
+    let account = &rows.slots.get(no)?.account;
     let top = match account.purpose {
         Purpose::External => "Assets:External",
         Purpose::Receivable => "Assets:Receivable",
