@@ -10,9 +10,10 @@ pub(crate) fn prefetch<T: ?Sized>(value: &T) {
     /// The bytes that come at once.
     const LINE: usize = 64;
     let start = std::ptr::from_ref(value).cast::<i8>();
-    for line in (0..size_of_val(value)).step_by(LINE) {
+    let before = start.addr() % LINE;
+    for line in (0..before + size_of_val(value)).step_by(LINE) {
         // SAFETY: it is a hint: nothing is read or written that the program could see, and no address makes it fail.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line)) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_sub(before).wrapping_add(line)) };
     }
 }
 

@@ -23,8 +23,13 @@ use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogRead
 use crate::payload::{Links, Touched, put_links, touched};
 use crate::tables::{Fetched, Tables};
 
-/// About how many commands share a frame.
+/// About how many commands are gathered at once, and may share a frame.
 const BATCH_COMMANDS: usize = 16_384;
+/// So many share a frame although the committer waits for it: below, the sync costs more than what is in it. It has room for
+/// as many from the start.
+const WORTH_A_SYNC: usize = 512;
+/// So many commands have their rows fetched at once.
+const GROUP: usize = 16;
 /// How far ahead of the store's clock a stamp may be, in µs.
 const AHEAD: i64 = 5_000_000;
 /// How long a full disk is not asked again for another segment, in µs: each time it would be filled to the last byte.
@@ -206,20 +211,23 @@ impl Writer {
         self.planner
     }
 
-    /// How many of those that wait are to share the next frame, and the bytes that it will hardly exceed.
-    fn foresee(&self, waiting: &VecDeque<Turn>) -> (usize, u64) {
-        let (mut count, mut worst) = (0, 0);
-        for turn in waiting {
-            let asked = turn.asked.iter();
-            let more: u64 = asked.map(|asked| worst_case(&self.tables.state, asked)).sum();
-            if count > 0 && worst + more > MAX_WORST {
-                break;
-            }
-            count += 1;
-            worst += more;
-        }
+    /// The bytes that the first of those that wait will hardly exceed.
+    fn foresee(&self, waiting: &VecDeque<Turn>) -> u64 {
         let most = self.log.max_frame().saturating_sub(FRAME_HEADER as u64);
-        (count, worst.min(MAX_WORST).min(most))
+        let most = most.min(MAX_WORST);
+        let mut worst = 0;
+        for asked in waiting.iter().flat_map(|turn| &turn.asked).take(WORTH_A_SYNC) {
+            worst += worst_case(&self.tables.state, asked);
+            if worst >= most {
+                return most;
+            }
+        }
+        worst
+    }
+
+    /// Whether the frame is to go now: the committer has nothing else to do, and it is worth it.
+    fn is_awaited(&self, open: &Open) -> bool {
+        open.items.len() >= WORTH_A_SYNC && self.published.load(Ordering::Acquire) + 1 == self.state.number
     }
 
     /// Makes sure that a frame of these bytes can be written, and says where.
@@ -250,8 +258,7 @@ impl Writer {
             items: Vec::new(),
             replies: Vec::new(),
         };
-        let (count, worst) = self.foresee(waiting);
-        let room = worst.max(std::mem::take(&mut self.state.needed)) + FRAME_HEADER as u64;
+        let room = self.foresee(waiting).max(std::mem::take(&mut self.state.needed)) + FRAME_HEADER as u64;
         let start = match self.reserve(room, batch.time) {
             Ok(start) => start,
             Err(LogError::FrameTooLarge { limit, .. }) => {
@@ -266,7 +273,7 @@ impl Writer {
             }
             Err(error) => {
                 let error = no_room(&error);
-                let refused = waiting.drain(..count).map(|turn| turn.refuse(&error));
+                let refused = waiting.drain(..).map(|turn| turn.refuse(&error));
                 batch.replies.extend(refused);
                 return batch;
             }
@@ -279,15 +286,11 @@ impl Writer {
             start,
             frame: batch.frame,
             room,
-            items: Vec::with_capacity(waiting.iter().take(count).map(|turn| turn.asked.len()).sum()),
+            items: Vec::with_capacity(2 * WORTH_A_SYNC),
         };
-        for _ in 0..count {
-            let whole = waiting
-                .front_mut()
-                .is_some_and(|turn| self.take_turn(&mut open, turn, batch.time));
-            if !whole {
-                break;
-            }
+        while let Some(turn) = waiting.front_mut()
+            && self.take_turn(&mut open, turn, batch.time)
+        {
             batch.replies.extend(waiting.pop_front().map(Turn::answer));
         }
         if !open.items.is_empty() {
@@ -299,13 +302,14 @@ impl Writer {
         batch
     }
 
-    /// Takes what is left of a submission; false when the frame is full before its end.
+    /// Takes what is left of a submission; false when the frame is full before its end, or awaited.
     fn take_turn(&mut self, open: &mut Open, turn: &mut Turn, now: Micros) -> bool {
-        /// So many commands have their rows fetched at once.
-        const GROUP: usize = 16;
         let mut fetched = 0;
         loop {
             if fetched == 0 {
+                if self.is_awaited(open) && !turn.asked.is_empty() {
+                    return false;
+                }
                 self.fetch_ahead(turn.asked.iter().take(GROUP));
                 fetched = GROUP;
             }
