@@ -171,9 +171,9 @@ impl Committer {
             let mut published = self.published.write();
             for (nth, item) in batch.items.iter().enumerate() {
                 if let Some(next) = batch.items.get(nth + AHEAD) {
-                    for (account, _) in &next.touched {
-                        published.tables.prefetch(next.record.book, *account);
-                    }
+                    let book = next.record.book;
+                    let accounts = next.touched.iter();
+                    accounts.for_each(|(account, _)| published.tables.prefetch(book, *account));
                 }
                 published.take(&item.record, &item.touched, item.at, |_| false);
                 tips.insert(item.record.book, item.record.position);

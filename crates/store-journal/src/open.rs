@@ -29,7 +29,7 @@ pub struct Options {
     pub clock: Arc<dyn Fn() -> Micros + Send + Sync>,
     /// Told when a write or sync failed, which leaves the disk's content unknown: the process has to stop.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
-    /// After so many bytes of frames a snapshot is written.
+    /// After so many bytes of frames a snapshot is written, or after as many as the last one had, if that is more.
     pub snapshot_every: u64,
     /// How many requests may wait to be decided.
     pub queue: usize,
@@ -46,7 +46,7 @@ impl Options {
             log: LogOptions::default(),
             clock,
             on_fatal,
-            snapshot_every: 1 << 30,
+            snapshot_every: 256 << 20,
             queue: 65_536,
             despite_mark: false,
         }

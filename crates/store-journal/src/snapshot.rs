@@ -145,16 +145,37 @@ impl Restored {
 
 /// Says when the next snapshot is due: after so many bytes of frames.
 pub(crate) struct Due {
-    every: u64,
-    state: Mutex<(u64, bool)>,
+    state: Mutex<Written>,
     changed: Notify,
+}
+
+/// What was written since the last snapshot.
+struct Written {
+    bytes: u64,
+    /// After so many a snapshot is due.
+    every: u64,
+    /// How large the last snapshot was. So much has to be written before the next: else a store of many accounts would write
+    /// more snapshots than journal.
+    last: u64,
+    stopped: bool,
+}
+
+impl Written {
+    fn is_enough(&self) -> bool {
+        self.bytes >= self.every.max(self.last)
+    }
 }
 
 impl Due {
     pub(crate) fn every(bytes: u64) -> Self {
-        Self {
+        let written = Written {
+            bytes: 0,
             every: bytes,
-            state: Mutex::new((0, false)),
+            last: 0,
+            stopped: false,
+        };
+        Self {
+            state: Mutex::new(written),
             changed: Notify::new(),
         }
     }
@@ -162,15 +183,20 @@ impl Due {
     /// So many bytes more were written.
     pub(crate) fn wrote(&self, bytes: u64) {
         let mut state = self.state.lock();
-        state.0 += bytes;
-        if state.0 >= self.every {
+        state.bytes += bytes;
+        if state.is_enough() {
             self.changed.notify_one();
         }
     }
 
+    /// A snapshot of so many bytes was made.
+    pub(crate) fn made(&self, bytes: u64) {
+        self.state.lock().last = bytes;
+    }
+
     /// No snapshot is due any more.
     pub(crate) fn stop(&self) {
-        self.state.lock().1 = true;
+        self.state.lock().stopped = true;
         self.changed.notify_one();
     }
 
@@ -178,10 +204,10 @@ impl Due {
     pub(crate) async fn wait(&self) -> bool {
         loop {
             {
-                let (written, stopped) = &mut *self.state.lock();
-                if *stopped || *written >= self.every {
-                    *written = 0;
-                    return !*stopped;
+                let mut written = self.state.lock();
+                if written.stopped || written.is_enough() {
+                    written.bytes = 0;
+                    return !written.stopped;
                 }
             }
             self.changed.notified().await;
@@ -192,6 +218,7 @@ impl Due {
 struct Sink<'a> {
     file: Beside<'a>,
     bytes: Vec<u8>,
+    written: u64,
 }
 
 impl Sink<'_> {
@@ -204,6 +231,7 @@ impl Sink<'_> {
         let crc = crc32c::crc32c(&self.bytes[8..]);
         self.bytes[..4].copy_from_slice(&length.to_le_bytes());
         self.bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+        self.written += self.bytes.len() as u64;
         self.file.write(&self.bytes)
     }
 }
@@ -223,13 +251,13 @@ pub(crate) fn list(disk: &dyn Disk) -> Result<Vec<String>, DiskError> {
     Ok(names)
 }
 
-/// Writes a snapshot while the store goes on, and removes those that are too old.
+/// Writes a snapshot while the store goes on, and removes those that are too old. Answers how many bytes it has.
 pub(crate) async fn write(
     disk: &dyn Disk,
     store: &StoreId,
     published: &RwLock<Published>,
     unsealed: &Mutex<Unsealed>,
-) -> Result<(), DiskError> {
+) -> Result<u64, DiskError> {
     let (from, books, mut operator) = {
         let published = published.read();
         let mut books: Vec<_> = published.tables.state.books().map(|book| book.no).collect();
@@ -243,6 +271,7 @@ pub(crate) async fn write(
     let mut sink = Sink {
         file: Beside::create(disk, &name)?,
         bytes: Vec::new(),
+        written: header.len() as u64,
     };
     sink.file.write(&header)?;
     sink.put(&Chunk::From(
@@ -264,24 +293,25 @@ pub(crate) async fn write(
         }
     }
     pause().await;
-    let pairs = {
+    let (stamp, segment, pairs) = {
+        // No longer than it takes to copy them: the committer waits meanwhile.
         let unsealed = unsealed.lock();
-        let pairs = unsealed.pairs.clone().into_vec();
-        let pairs = pairs.into_iter().map(|(hash, at)| (hash, at.get())).collect();
-        Chunk::Pairs {
-            stamp: unsealed.sequence,
-            segment: unsealed.segment,
-            pairs,
-        }
+        (unsealed.sequence, unsealed.segment, unsealed.pairs.clone())
     };
-    sink.put(&pairs)?;
+    let pairs = pairs.into_vec().into_iter();
+    sink.put(&Chunk::Pairs {
+        stamp,
+        segment,
+        pairs: pairs.map(|(hash, at)| (hash, at.get())).collect(),
+    })?;
     sink.put(&Chunk::End)?;
     pause().await;
+    let written = sink.written;
     sink.file.commit()?;
     for old in list(disk)?.into_iter().skip(KEPT) {
         disk.remove(&old)?;
     }
-    Ok(())
+    Ok(written)
 }
 
 fn save_book(published: &Published, no: BookNo) -> Option<SavedBook> {

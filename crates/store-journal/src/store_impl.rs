@@ -314,8 +314,11 @@ impl Shared {
         let (published, unsealed) = (Arc::clone(&self.published), Arc::clone(&self.unsealed));
         async move {
             while due.wait().await {
-                if let Err(error) = snapshot::write(&*disk, &store, &published, &unsealed).await {
-                    tracing::warn!(%error, "no snapshot was written; opening will take longer");
+                match snapshot::write(&*disk, &store, &published, &unsealed).await {
+                    Ok(bytes) => due.made(bytes),
+                    Err(error) => {
+                        tracing::warn!(%error, "no snapshot was written; opening will take longer");
+                    }
                 }
             }
         }

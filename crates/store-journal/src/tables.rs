@@ -55,24 +55,6 @@ impl Chains {
     }
 }
 
-/// Rows of an account that are on their way into the caches.
-pub(crate) struct Fetched<'a> {
-    slot: &'a Option<Slot>,
-    chains: Option<&'a AccountChains>,
-}
-
-impl Fetched<'_> {
-    /// Has what they lead to brought there, too; they must have come by now, or it has to wait for them.
-    pub(crate) fn prefetch(&self) {
-        if let Some(slot) = self.slot {
-            prefetch(&*slot.account);
-        }
-        for (_, chain) in self.chains.into_iter().flatten() {
-            prefetch(chain.links());
-        }
-    }
-}
-
 impl Tables {
     pub(crate) fn new() -> Self {
         let mut state = State::new(Completeness::Standing);
@@ -85,12 +67,27 @@ impl Tables {
     }
 
     /// Has the rows of an account brought into the processor's caches.
-    pub(crate) fn prefetch(&self, book: BookNo, account: AccountNo) -> Option<Fetched<'_>> {
-        let slot = self.state.book(book)?.slots.place(account)?;
-        prefetch(slot);
-        let chains = self.chains.of(book, account);
-        chains.map(prefetch);
-        Some(Fetched { slot, chains })
+    pub(crate) fn prefetch(&self, book: BookNo, account: AccountNo) {
+        if let Some(slot) = self.place(book, account) {
+            prefetch(slot);
+        }
+        if let Some(chains) = self.chains.of(book, account) {
+            prefetch(chains);
+        }
+    }
+
+    /// The same for what these lead to, once they have come.
+    pub(crate) fn prefetch_more(&self, book: BookNo, account: AccountNo) {
+        if let Some(Some(slot)) = self.place(book, account) {
+            prefetch(&*slot.account);
+        }
+        for (_, chain) in self.chains.of(book, account).into_iter().flatten() {
+            prefetch(chain.links());
+        }
+    }
+
+    fn place(&self, book: BookNo, account: AccountNo) -> Option<&Option<Slot>> {
+        self.state.book(book)?.slots.place(account)
     }
 
     /// The links that the next record of the book is to carry, for the book and for the balances that it touches.

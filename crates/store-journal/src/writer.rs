@@ -21,7 +21,7 @@ use crate::index::{self, Hasher};
 use crate::log::frame::{FRAME_HEADER, RECORD_OVERHEAD};
 use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner, Span};
 use crate::payload::{Links, Touched, put_links, touched};
-use crate::tables::{Fetched, Tables};
+use crate::tables::Tables;
 
 /// About how many commands are gathered at once, and may share a frame.
 const BATCH_COMMANDS: usize = 16_384;
@@ -339,7 +339,7 @@ impl Writer {
 
     /// Has the processor fetch what these will need.
     fn fetch_ahead<'a>(&self, next: impl Iterator<Item = &'a Asked>) {
-        let mut rows = SmallVec::<[Fetched<'_>; 64]>::new();
+        let mut accounts = SmallVec::<[_; 4 * GROUP]>::new();
         for asked in next {
             let Asked::Decide(command) = asked else { continue };
             self.keys
@@ -349,16 +349,18 @@ impl Writer {
             else {
                 continue;
             };
-            for id in transaction
+            let ends = transaction
                 .postings
                 .iter()
-                .flat_map(|posting| [posting.from, posting.to])
-            {
-                let no = book.account_nos.peek(&id);
-                rows.extend(no.and_then(|no| self.tables.prefetch(command.book, *no)));
+                .flat_map(|posting| [posting.from, posting.to]);
+            for no in ends.filter_map(|id| book.account_nos.peek(&id)) {
+                self.tables.prefetch(command.book, *no);
+                accounts.push((command.book, *no));
             }
         }
-        rows.iter().for_each(Fetched::prefetch);
+        for (book, account) in accounts {
+            self.tables.prefetch_more(book, account);
+        }
     }
 
     /// Takes one command: decides, and records what is new.

@@ -14,7 +14,7 @@ use serde::de::IgnoredAny;
 use service::Problem;
 
 use super::forms::Form;
-use super::walk::{Walk, plain};
+use super::walk::{Walk, inside, plain};
 use crate::http::Request;
 
 /// Where a value stands in its body.
@@ -134,14 +134,19 @@ impl<'a, 'p> Value<'a, 'p> {
         if !self.raw.starts_with('{') {
             return Err(self.wrong("an object"));
         }
+        let nth_of = |name: &str| names.iter().position(|known| *known == name);
         let mut found = [None; N];
         let mut walk = Walk::of(self.raw);
         for (name, raw) in &mut walk {
-            let name = self.unescaped(name)?;
-            let nth = names.iter().position(|known| *known == name);
-            let nth = nth.ok_or_else(|| self.unknown(&name, &names))?;
+            let nth = match inside(name).and_then(nth_of) {
+                Some(nth) => nth,
+                None => {
+                    let name = self.unescaped(name)?;
+                    nth_of(&name).ok_or_else(|| self.unknown(&name, &names))?
+                }
+            };
             if found[nth].replace(raw).is_some() {
-                return Err(self.misnamed(&name, "stands here twice; name it once"));
+                return Err(self.misnamed(names[nth], "stands here twice; name it once"));
             }
         }
         self.was(&walk);
