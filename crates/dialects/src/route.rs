@@ -90,9 +90,8 @@ fn answer<'a, 'r, E: Endpoint>(
 fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     /// What takes longer than to hand the thread's other work on.
     const LONG: usize = 64 << 10;
-    let shares = || {
-        Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
-    };
+    let shares =
+        || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
     if bytes >= LONG && shares() {
         tokio::task::block_in_place(work)
     } else {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::{BookNo, Map, Position};
 use parking_lot::{Mutex, RwLock};
@@ -70,7 +69,7 @@ pub(crate) struct Committer {
     pub(crate) unsealed: Arc<Mutex<Unsealed>>,
     pub(crate) watchers: Arc<Watchers>,
     /// The last batch that is published, for the writer.
-    pub(crate) done: Arc<AtomicU64>,
+    pub(crate) done: watch::Sender<u64>,
     pub(crate) spare: std::sync::mpsc::Sender<FrameBuf>,
     /// Told when a write or sync failed: what is on the disk is not known any more, so the process has to stop.
     pub(crate) on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
@@ -122,7 +121,8 @@ impl Committer {
             self.meter.batches.observe(batch.items.len() as u64);
         }
         pause().await;
-        self.done.store(batch.number, Ordering::Release);
+        // The writer may be gone.
+        self.done.send_replace(batch.number);
         for (reply, answers) in batch.replies {
             reply.send(answers);
         }

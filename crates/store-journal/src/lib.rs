@@ -76,6 +76,7 @@ mod open;
 mod payload;
 mod prefetch;
 mod reads;
+mod room;
 mod signing;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;

@@ -1,7 +1,7 @@
 //! The store: its tasks, and how it starts and stops.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ledger::{BookNo, Micros, Position};
@@ -9,7 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use store::StoreError;
 use store::gather::{Inbox, Submitter, queue};
 use store::meter::Meter;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::committer::{Committer, Unsealed, Watchers};
 use crate::index::Hasher;
@@ -253,7 +253,7 @@ impl Shared {
         let (batches, decided) = mpsc::channel(1);
         let (spare, spares) = std::sync::mpsc::channel();
         let (ahead, filling) = mpsc::unbounded_channel();
-        let done = Arc::new(AtomicU64::new(0));
+        let (done, published) = watch::channel(0);
         let due = Arc::new(Due::every(options.snapshot_every));
         let writer = Writer::new(
             self.published.read().tables.clone(),
@@ -261,7 +261,7 @@ impl Shared {
             Arc::clone(&self.keys),
             self.hasher,
             Arc::clone(&options.clock),
-            Arc::clone(&done),
+            published,
             batches,
             ahead,
             spares,

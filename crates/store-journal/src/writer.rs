@@ -4,16 +4,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use ledger::{
-    Action, BookNo, Bytes, Command, Decided, Decision, Findable, Micros, Record, RowKey, State,
-    TransactionId, decide, encode,
-};
+use ledger::{Action, BookNo, Command, Decided, Decision, Micros, Record, RowKey, decide, encode};
 use smallvec::SmallVec;
 use store::gather::{Asked, Inbox, Reply, Submission};
 use store::{Outcome, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::find::{Found, Source, corrupt, find_key_by, find_row, find_transaction_by, read_payload};
 use crate::flight::InFlight;
@@ -21,6 +17,7 @@ use crate::index::{self, Hasher};
 use crate::log::frame::{FRAME_HEADER, RECORD_OVERHEAD};
 use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner, Span};
 use crate::payload::{Links, Touched, put_links, touched};
+use crate::room::{MAX_WORST, worst_case};
 use crate::tables::Tables;
 
 /// About how many commands are gathered at once, and may share a frame.
@@ -66,7 +63,7 @@ pub(crate) struct Writer {
     pub(crate) hasher: Hasher,
     pub(crate) clock: Arc<dyn Fn() -> Micros + Send + Sync>,
     /// The last batch that is published.
-    pub(crate) published: Arc<AtomicU64>,
+    pub(crate) published: watch::Receiver<u64>,
     pub(crate) out: mpsc::Sender<Batch>,
     /// Told which segment is filling up, so that the next one is made ahead.
     pub(crate) ahead: mpsc::UnboundedSender<Span>,
@@ -140,18 +137,17 @@ impl From<StoreError> for Stop {
 
 /// The batch that is being decided.
 struct Open {
+    batch: Batch,
     start: FrameStart,
-    frame: FrameBuf,
     /// How long the frame may become.
     room: u64,
-    items: Vec<Item>,
 }
 
 impl Open {
     /// Makes sure that the frame takes `bytes` more where it is. What was not foreseen (holds that expire ahead, a
     /// reversal of many postings) grows into the rest of the segment, which needs no space on the disk.
     fn make_room(&mut self, bytes: u64, planner: &Planner, limit: u64) -> bool {
-        let needed = self.frame.frame_len() + bytes;
+        let needed = self.batch.frame.frame_len() + bytes;
         if needed > self.room {
             let stays = planner.start(needed).is_ok_and(|start| start == self.start);
             if !stays || needed > limit {
@@ -174,7 +170,7 @@ impl Writer {
         keys: Arc<KeyTable>,
         hasher: Hasher,
         clock: Arc<dyn Fn() -> Micros + Send + Sync>,
-        published: Arc<AtomicU64>,
+        published: watch::Receiver<u64>,
         out: mpsc::Sender<Batch>,
         ahead: mpsc::UnboundedSender<Span>,
         spare: std::sync::mpsc::Receiver<FrameBuf>,
@@ -201,14 +197,37 @@ impl Writer {
         while let Some(submissions) = inbox.next_batch(BATCH_COMMANDS).await {
             let mut waiting: VecDeque<_> = submissions.into_iter().map(Turn::new).collect();
             while !waiting.is_empty() {
-                self.state.flight.prune(self.published.load(Ordering::Acquire));
-                let batch = self.decide_batch(&mut waiting);
+                let published = *self.published.borrow();
+                self.state.flight.prune(published);
+                let batch = match self.open(&mut waiting) {
+                    Ok(mut open) => {
+                        self.fill(&mut open, &mut waiting);
+                        if waiting.is_empty() && open.batch.items.len() < WORTH_A_SYNC {
+                            let more = self.more(&mut inbox).await;
+                            waiting.extend(more.into_iter().map(Turn::new));
+                            self.fill(&mut open, &mut waiting);
+                        }
+                        self.close(open)
+                    }
+                    Err(refused) => refused,
+                };
                 if self.out.send(batch).await.is_err() {
                     return self.planner;
                 }
             }
         }
         self.planner
+    }
+
+    /// Waits until the committer is free, which could not take the frame any sooner; gives what came meanwhile.
+    async fn more(&mut self, inbox: &mut Inbox) -> Vec<Submission> {
+        while !self.is_free() && self.published.changed().await.is_ok() {}
+        inbox.waiting(BATCH_COMMANDS)
+    }
+
+    /// Whether the committer is done with all before the frame at hand.
+    fn is_free(&self) -> bool {
+        *self.published.borrow() + 1 == self.state.number
     }
 
     /// The bytes that the first of those that wait will hardly exceed.
@@ -227,7 +246,7 @@ impl Writer {
 
     /// Whether the frame is to go now: the committer has nothing else to do, and it is worth it.
     fn is_awaited(&self, open: &Open) -> bool {
-        open.items.len() >= WORTH_A_SYNC && self.published.load(Ordering::Acquire) + 1 == self.state.number
+        open.batch.items.len() >= WORTH_A_SYNC && self.is_free()
     }
 
     /// Makes sure that a frame of these bytes can be written, and says where.
@@ -245,8 +264,8 @@ impl Writer {
         self.planner.start(room)
     }
 
-    /// Decides what waits, until the frame is full.
-    fn decide_batch(&mut self, waiting: &mut VecDeque<Turn>) -> Batch {
+    /// Opens a frame for what waits; or gives the answers that say why there is none.
+    fn open(&mut self, waiting: &mut VecDeque<Turn>) -> Result<Open, Batch> {
         self.state.number += 1;
         let mut frame = self.spare.try_recv().unwrap_or_default();
         frame.clear();
@@ -269,41 +288,45 @@ impl Writer {
                 if whole {
                     batch.replies.extend(waiting.pop_front().map(Turn::answer));
                 }
-                return batch;
+                return Err(batch);
             }
             Err(error) => {
                 let error = no_room(&error);
                 let refused = waiting.drain(..).map(|turn| turn.refuse(&error));
                 batch.replies.extend(refused);
-                return batch;
+                return Err(batch);
             }
         };
         if let Some(span) = self.planner.next_is_due() {
             // Nobody makes segments ahead any more; then they are made when they are needed.
             let _ = self.ahead.send(span);
         }
-        let mut open = Open {
-            start,
-            frame: batch.frame,
-            room,
-            items: Vec::with_capacity(2 * WORTH_A_SYNC),
-        };
+        batch.items.reserve(2 * WORTH_A_SYNC);
+        Ok(Open { batch, start, room })
+    }
+
+    /// Decides what waits, until the frame is full or awaited.
+    fn fill(&mut self, open: &mut Open, waiting: &mut VecDeque<Turn>) {
         while let Some(turn) = waiting.front_mut()
-            && self.take_turn(&mut open, turn, batch.time)
+            && self.take_turn(open, turn)
         {
-            batch.replies.extend(waiting.pop_front().map(Turn::answer));
+            open.batch.replies.extend(waiting.pop_front().map(Turn::answer));
         }
-        if !open.items.is_empty() {
-            self.planner.advance(start, open.frame.frame_len());
+    }
+
+    /// Ends the frame where it is.
+    fn close(&mut self, open: Open) -> Batch {
+        let Open { mut batch, start, .. } = open;
+        if !batch.items.is_empty() {
+            self.planner.advance(start, batch.frame.frame_len());
             batch.start = Some(start);
         }
-        batch.frame = open.frame;
-        batch.items = open.items;
         batch
     }
 
     /// Takes what is left of a submission; false when the frame is full before its end, or awaited.
-    fn take_turn(&mut self, open: &mut Open, turn: &mut Turn, now: Micros) -> bool {
+    fn take_turn(&mut self, open: &mut Open, turn: &mut Turn) -> bool {
+        let now = open.batch.time;
         let mut fetched = 0;
         loop {
             if fetched == 0 {
@@ -463,7 +486,7 @@ impl Writer {
         unique: SmallVec<[u64; 2]>,
     ) -> Result<Option<u64>, StoreError> {
         debug_assert_eq!(unique, self.hasher.unique(record));
-        let at = open.start.record(open.frame.next_offset());
+        let at = open.start.record(open.batch.frame.next_offset());
         let mut repeats = SmallVec::new();
         for hash in self.hasher.repeats(record) {
             repeats.push((hash, self.newest(hash)?));
@@ -484,7 +507,7 @@ impl Writer {
         if !open.make_room(bytes, &self.planner, self.log.max_frame()) {
             return Ok(Some(bytes));
         }
-        open.frame.push_parts(&[&work.links, &work.canonical]);
+        open.batch.frame.push_parts(&[&work.links, &work.canonical]);
         self.tables.take(record, &touched, at, |_| false);
         let item = Item {
             at,
@@ -498,7 +521,7 @@ impl Writer {
             self.keys.insert(*hash, at);
         }
         work.flight.put(work.number, &item, links);
-        open.items.push(item);
+        open.batch.items.push(item);
         Ok(None)
     }
 
@@ -566,47 +589,5 @@ fn no_room(error: &LogError) -> StoreError {
         LogError::NoSpace { .. } => StoreError::NoSpace,
         LogError::Poisoned => StoreError::Closed("a write or sync failed before".into()),
         other => StoreError::Closed(other.to_string()),
-    }
-}
-
-/// No more is foreseen for a frame.
-const MAX_WORST: u64 = 32 << 20;
-
-// A move: two accounts, an asset, an amount, eight counters and two limits of at most 19 bytes each, four links.
-const MOVE: u64 = 300;
-const HEAD: u64 = 256;
-
-/// The bytes that the record of what is asked will hardly exceed, with its links.
-fn worst_case(state: &State, asked: &Asked) -> u64 {
-    match asked {
-        Asked::Decide(command) => worst_of_command(state, command),
-        Asked::Adopt(record) => {
-            let moves = record.booked().iter().map(|booked| booked.moves.len() as u64);
-            HEAD + ledger::encoded_len(&record.action) as u64 + moves.sum::<u64>() * MOVE
-        }
-        Asked::Room(bytes) => *bytes,
-    }
-}
-
-fn worst_of_command(state: &State, command: &Command) -> u64 {
-    let moves_of = |hold: &TransactionId| {
-        let hold = state.book(command.book).and_then(|book| book.holds.peek(hold));
-        hold.map_or(1, |hold| hold.postings.len()) as u64
-    };
-    let findable = |text: &Option<Findable>| text.as_ref().map_or(0, |text| text.bytes().len() as u64 + 16);
-    let transaction = |t: &ledger::Transaction| {
-        let metadata = t.notes.metadata.as_ref();
-        let metadata = metadata.map_or(0, |text| text.bytes().len() as u64 + 16);
-        let texts = findable(&t.reference) + findable(&t.notes.external_id) + metadata;
-        96 + texts + t.postings.len() as u64 * (MOVE + 80)
-    };
-    HEAD + match &command.action {
-        Action::Post(t) => transaction(t),
-        Action::PostBatch(all) => all.iter().map(transaction).sum(),
-        Action::Capture(capture) => moves_of(&capture.hold) * MOVE,
-        Action::Release(release) => moves_of(&release.hold) * MOVE,
-        Action::Expire { hold, .. } => moves_of(hold) * MOVE,
-        Action::Reverse(_) => MOVE,
-        register => ledger::encoded_len(register) as u64,
     }
 }

@@ -80,14 +80,25 @@ impl Inbox {
     /// submitters are gone, or the inbox was closed and is empty.
     pub async fn next_batch(&mut self, many: usize) -> Option<Vec<Submission>> {
         let first = self.0.recv().await?;
-        let mut count = first.asked.len();
         let mut batch = vec![first];
+        self.gather(&mut batch, many);
+        Some(batch)
+    }
+
+    /// Takes what waits now.
+    pub fn waiting(&mut self, many: usize) -> Vec<Submission> {
+        let mut batch = Vec::new();
+        self.gather(&mut batch, many);
+        batch
+    }
+
+    fn gather(&mut self, batch: &mut Vec<Submission>, many: usize) {
+        let mut count: usize = batch.iter().map(|one| one.asked.len()).sum();
         while count < many {
             let Ok(next) = self.0.try_recv() else { break };
             count += next.asked.len();
             batch.push(next);
         }
-        Some(batch)
     }
 }
 
