@@ -10,6 +10,7 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::cpu::{Cpu, Watched};
+use super::journal::Journal;
 use super::tally::Tally;
 use super::wire::{Connection, Target};
 use super::workload::{Maker, Workload};
@@ -33,6 +34,14 @@ pub(super) struct Load {
     pub(super) duration: Duration,
     /// Where random numbers begin: no two loads ask the same.
     pub(super) seed: u64,
+    pub(super) journal: Journal,
+}
+
+/// What was used up while it counted.
+pub(super) struct Used {
+    pub(super) cpu: Cpu,
+    /// What was written to the journal, in bytes, if the servers say.
+    pub(super) journal: Option<u64>,
 }
 
 /// When what counts.
@@ -45,7 +54,7 @@ struct Window {
 
 impl Load {
     /// Runs the load; `tick` hears once a tenth of a second how much of its time has passed.
-    pub(super) fn run(self, watched: &[Watched], tick: impl Fn(Duration)) -> Result<(Tally, Cpu), Failure> {
+    pub(super) fn run(self, watched: &[Watched], tick: impl Fn(Duration)) -> Result<(Tally, Used), Failure> {
         let load = Arc::new(self);
         let begin = Instant::now();
         let measured = begin + load.warm_up;
@@ -60,7 +69,7 @@ impl Load {
                 thread::spawn(move || load.thread(nth, window))
             })
             .collect();
-        let used = runtime()?.block_on(watch(window, watched, tick));
+        let used = runtime()?.block_on(watch(window, watched, &load.journal, tick));
         let mut whole = Tally::new();
         for thread in threads {
             let tally = thread
@@ -108,8 +117,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::while_doing("starting an event loop", error))
 }
 
-/// Waits for the end, and measures who used the processors while it counted.
-async fn watch(window: Window, watched: &[Watched], tick: impl Fn(Duration)) -> Cpu {
+/// Waits for the end, and measures what was used up while it counted.
+async fn watch(window: Window, watched: &[Watched], journal: &Journal, tick: impl Fn(Duration)) -> Used {
     let wait = async |until: Instant| {
         while Instant::now() < until {
             sleep_until(until.min(Instant::now() + Duration::from_millis(100))).await;
@@ -117,9 +126,14 @@ async fn watch(window: Window, watched: &[Watched], tick: impl Fn(Duration)) -> 
         }
     };
     wait(window.measured).await;
-    let before = Cpu::now(watched);
+    let (before, written) = (Cpu::now(watched), journal.written().await);
     wait(window.end).await;
-    Cpu::now(watched).since(&before)
+    let cpu = Cpu::now(watched).since(&before);
+    let since = |now: u64| written.and_then(|written| now.checked_sub(written));
+    Used {
+        cpu,
+        journal: journal.written().await.and_then(since),
+    }
 }
 
 /// Who asks on one connection.

@@ -5,6 +5,7 @@
 //! status and length. The processor time that it took stands in the table.
 
 mod cpu;
+mod journal;
 mod load;
 mod report;
 mod tally;
@@ -20,6 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::Failure;
 use cpu::Watched;
+use journal::Journal;
 use load::Load;
 use report::Measured;
 use wire::Target;
@@ -30,7 +32,7 @@ use workload::Workload;
 #[command(after_help = "\
 The token is an operator's, or one of a root client with the scope `admin`. A client named `Load test` is made under it with \
 accounts of its own; a later run finds it again. Posts need no other client's money, and change nobody else's.\n\n\
-CPU is in percent of one processor. Where the generator's comes near 100 % a thread, it is what was measured: use --threads.")]
+CPU is in percent of one processor. Bytes are those of the journal for each transaction, where the token is an operator's. Where the generator's comes near 100 % a thread, it is what was measured: use --threads.")]
 pub(crate) struct Bench {
     /// What to ask for, one after the other
     #[arg(value_name = "WORKLOAD", default_values = ["reads", "posts", "batches", "hot"])]
@@ -138,11 +140,15 @@ impl Bench {
             warm_up: self.warm_up,
             duration: self.duration,
             seed: u64::from_le_bytes(seed),
+            journal: Journal {
+                targets: targets.to_vec(),
+                token: self.token.clone(),
+            },
         };
         let bar = bar(&format!("{} {{wide_bar}} {{eta}}", workload.name()));
         bar.set_length((self.warm_up + self.duration).as_millis() as u64);
         let connections = load.connections;
-        let (tally, cpu) = load.run(&self.cpu_of, |passed| bar.set_position(passed.as_millis() as u64))?;
+        let (tally, used) = load.run(&self.cpu_of, |passed| bar.set_position(passed.as_millis() as u64))?;
         bar.finish_and_clear();
         Ok(Measured {
             workload: workload.name(),
@@ -157,7 +163,7 @@ impl Bench {
             accounts: world.accounts.len(),
             duration: self.duration,
             tally,
-            cpu,
+            used,
         })
     }
 }

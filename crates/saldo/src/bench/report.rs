@@ -5,7 +5,7 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
-use super::cpu::Cpu;
+use super::load::Used;
 use super::tally::Tally;
 
 /// Percentiles that are shown.
@@ -21,12 +21,18 @@ pub(super) struct Measured {
     pub(super) accounts: usize,
     pub(super) duration: Duration,
     pub(super) tally: Tally,
-    pub(super) cpu: Cpu,
+    pub(super) used: Used,
 }
 
 impl Measured {
     fn a_second(&self, count: u64) -> u64 {
         u64::try_from(u128::from(count) * 1_000 / self.duration.as_millis().max(1)).unwrap_or(u64::MAX)
+    }
+
+    /// The bytes of journal that a transaction took, where the servers have one and say so.
+    fn journal_bytes(&self) -> Option<u64> {
+        let written = self.used.journal.filter(|written| *written > 0)?;
+        written.checked_div(self.tally.transactions)
     }
 
     /// The latencies that are shown, in µs; the slowest last.
@@ -63,7 +69,8 @@ impl Measured {
             "requestsPerSecond": self.a_second(tally.requests),
             "transactionsPerSecond": self.a_second(tally.transactions),
             "latencyMicroseconds": micros.collect::<serde_json::Map<_, _>>(),
-            "cpuMilliseconds": self.cpu.0.iter().map(millis).collect::<serde_json::Map<_, _>>(),
+            "cpuMilliseconds": self.used.cpu.0.iter().map(millis).collect::<serde_json::Map<_, _>>(),
+            "journalBytes": self.used.journal,
             "statuses": statuses.collect::<serde_json::Map<_, _>>(),
             "failures": tally.failures,
             "problem": tally.problem,
@@ -101,7 +108,7 @@ impl Measured {
 pub(super) fn as_text(measured: &[Measured]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
-    let mut names: Vec<&String> = measured.iter().flat_map(|one| one.cpu.0.keys()).collect();
+    let mut names: Vec<&String> = measured.iter().flat_map(|one| one.used.cpu.0.keys()).collect();
     names.sort();
     names.dedup();
     let mut header: Vec<String> = [
@@ -114,7 +121,7 @@ pub(super) fn as_text(measured: &[Measured]) -> String {
     .map(str::to_owned)
     .to_vec();
     header.extend(QUANTILES.iter().map(|(name, _)| format!("{name} ms")));
-    header.push("max ms".to_owned());
+    header.extend(["max ms", "bytes/transaction"].map(str::to_owned));
     header.extend(names.iter().map(|name| format!("{name} CPU")));
     table.set_header(header);
     for one in measured {
@@ -126,7 +133,11 @@ pub(super) fn as_text(measured: &[Measured]) -> String {
         row.extend([one.servers, one.connections].map(|number| number.to_string()));
         row.extend([one.tally.requests, one.tally.transactions].map(|count| one.a_second(count).to_string()));
         row.extend(one.latencies().map(|(_, micros)| millis(micros)));
-        let share = |name: &&String| one.cpu.0.get(*name).map(|used| percent(*used, one.duration));
+        row.push(
+            one.journal_bytes()
+                .map_or_else(String::new, |bytes| bytes.to_string()),
+        );
+        let share = |name: &&String| one.used.cpu.0.get(*name).map(|used| percent(*used, one.duration));
         row.extend(names.iter().map(|name| share(name).unwrap_or_default()));
         table.add_row(row);
     }
@@ -154,6 +165,7 @@ fn percent(used: Duration, of: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cpu::Cpu;
     use super::*;
 
     #[test]
@@ -171,7 +183,10 @@ mod tests {
             accounts: 10,
             duration: Duration::from_millis(500),
             tally,
-            cpu: Cpu([("generator".to_owned(), Duration::from_millis(125))].into()),
+            used: Used {
+                cpu: Cpu([("generator".to_owned(), Duration::from_millis(125))].into()),
+                journal: Some(4_242),
+            },
         };
         let json = measured.as_json();
         assert_eq!(json["transactionsPerSecond"], 2);
@@ -182,6 +197,7 @@ mod tests {
             "posts",
             "1.50",
             "25%",
+            "4242",
             "generator CPU",
             "1 answers were 503",
             "why",

@@ -1,9 +1,11 @@
 //! `saldo bench` against a server that runs.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::home;
-use crate::harness::{Sandbox, run, said, settled};
+use crate::harness::{Sandbox, Server, run, said, settled};
 
 const WORKLOADS: [&str; 8] = [
     "reads", "posts", "batches", "hot", "holds", "zipf", "history", "mixed",
@@ -19,7 +21,11 @@ const VENDORS: [&str; 5] = [
 /// Runs workloads for a moment.
 fn bench(sandbox: &Sandbox, workloads: &[&str], more: &[&str]) -> Vec<Value> {
     let token = sandbox.on_card("/native/token");
-    let mut arguments = vec!["bench", "--json", "--url", &sandbox.server.url, "--token", &token];
+    bench_at(&sandbox.server.url, &token, workloads, more)
+}
+
+fn bench_at(url: &str, token: &str, workloads: &[&str], more: &[&str]) -> Vec<Value> {
+    let mut arguments = vec!["bench", "--json", "--url", url, "--token", token];
     arguments.extend([
         "--duration",
         "150ms",
@@ -105,6 +111,25 @@ fn every_workload_is_answered_and_moves_money_among_its_own_accounts() {
         balances.iter().any(|balance| *balance > funds),
         "money moved: {balances:?}"
     );
+}
+
+#[test]
+fn operators_are_told_how_much_was_written() {
+    let home = home();
+    let store = home.store();
+    let made = run(&["init", "--store", &store]);
+    assert!(made.status.success(), "{}", said(&made));
+    let operator = String::from_utf8(made.stdout).expect("text");
+    let server = Server::start(&["serve", "--store", &store], home.path());
+    let measured = bench_at(&server.url, operator.trim(), &["posts"], &[]);
+    check(&measured, &["posts"]);
+    let (written, posted) = (&measured[0]["journalBytes"], &measured[0]["transactions"]);
+    let written = written.as_u64().expect("an operator may know");
+    match Path::new(&store).is_dir() {
+        // A record of a transaction, and its share of a frame.
+        true => assert!(written >= 100 * posted.as_u64().expect("a count"), "{measured:?}"),
+        false => assert_eq!(written, 0, "a database has no journal of ours"),
+    }
 }
 
 #[test]
