@@ -209,7 +209,7 @@ impl Writer {
                         }
                         self.close(open)
                     }
-                    Err(refused) => refused,
+                    Err(refused) => *refused,
                 };
                 if self.out.send(batch).await.is_err() {
                     return self.planner;
@@ -265,7 +265,7 @@ impl Writer {
     }
 
     /// Opens a frame for what waits; or gives the answers that say why there is none.
-    fn open(&mut self, waiting: &mut VecDeque<Turn>) -> Result<Open, Batch> {
+    fn open(&mut self, waiting: &mut VecDeque<Turn>) -> Result<Open, Box<Batch>> {
         self.state.number += 1;
         let mut frame = self.spare.try_recv().unwrap_or_default();
         frame.clear();
@@ -288,13 +288,13 @@ impl Writer {
                 if whole {
                     batch.replies.extend(waiting.pop_front().map(Turn::answer));
                 }
-                return Err(batch);
+                return Err(Box::new(batch));
             }
             Err(error) => {
                 let error = no_room(&error);
                 let refused = waiting.drain(..).map(|turn| turn.refuse(&error));
                 batch.replies.extend(refused);
-                return Err(batch);
+                return Err(Box::new(batch));
             }
         };
         if let Some(span) = self.planner.next_is_due() {
