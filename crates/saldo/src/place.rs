@@ -228,7 +228,7 @@ fn options_of_folder() -> Result<Options, Failure> {
         options.log.sizes.first = options.log.sizes.first.min(bytes);
     }
     if let Some(bytes) = bytes_in("SALDO_SNAPSHOT_BYTES", 1)? {
-        options.snapshot_every = bytes;
+        options.snapshot_every = Some(bytes);
     }
     Ok(options)
 }

@@ -162,6 +162,7 @@ impl Committer {
             }
         }
         pause().await;
+        debug_assert_eq!(batch.items.len(), batch.frame.count() as usize, "one for each");
         for (item, payload) in batch.items.iter().zip(batch.frame.payloads()) {
             let (_, canonical) = split(payload).expect("the writer put links before the record");
             self.digests.take(item.record.book, canonical);

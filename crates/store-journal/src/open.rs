@@ -29,8 +29,12 @@ pub struct Options {
     pub clock: Arc<dyn Fn() -> Micros + Send + Sync>,
     /// Told when a write or sync failed, which leaves the disk's content unknown: the process has to stop.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
-    /// After so many bytes of frames a snapshot is written, or after as many as the last one had, if that is more.
-    pub snapshot_every: u64,
+    /// After so many bytes of frames a snapshot is written. `None` is 256 MiB, or as many as the last one had that was written
+    /// since the store was opened, if that is more: else a store of many accounts would write more snapshots than journal.
+    pub snapshot_every: Option<u64>,
+    /// From so many records on, at least 1, a frame is not filled further when the disk is free for it; below, the sync costs
+    /// more than what is in it.
+    pub cut_at: usize,
     /// How many requests may wait to be decided.
     pub queue: usize,
     /// Open a store that has a mark: for copying and checking.
@@ -46,7 +50,8 @@ impl Options {
             log: LogOptions::default(),
             clock,
             on_fatal,
-            snapshot_every: 256 << 20,
+            snapshot_every: None,
+            cut_at: 512,
             queue: 65_536,
             despite_mark: false,
         }

@@ -3,7 +3,7 @@
 use ledger::{Action, Bytes, Command, Findable, State, TransactionId};
 use store::gather::Asked;
 
-/// No more is foreseen for a frame.
+/// No more is foreseen for a frame; it may grow beyond.
 pub(crate) const MAX_WORST: u64 = 32 << 20;
 
 // A move: two accounts, an asset, an amount, eight counters and two limits of at most 19 bytes each, four links.

@@ -152,22 +152,22 @@ pub(crate) struct Due {
 /// What was written since the last snapshot.
 struct Written {
     bytes: u64,
-    /// After so many a snapshot is due.
-    every: u64,
-    /// How large the last snapshot was. So much has to be written before the next: else a store of many accounts would write
-    /// more snapshots than journal.
+    /// After so many a snapshot is due, whatever the last one had.
+    every: Option<u64>,
+    /// How large the last snapshot was.
     last: u64,
     stopped: bool,
 }
 
 impl Written {
     fn is_enough(&self) -> bool {
-        self.bytes >= self.every.max(self.last)
+        const USUAL: u64 = 256 << 20;
+        self.bytes >= self.every.unwrap_or(USUAL.max(self.last))
     }
 }
 
 impl Due {
-    pub(crate) fn every(bytes: u64) -> Self {
+    pub(crate) fn every(bytes: Option<u64>) -> Self {
         let written = Written {
             bytes: 0,
             every: bytes,

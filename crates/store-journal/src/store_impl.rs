@@ -265,6 +265,7 @@ impl Shared {
             batches,
             ahead,
             spares,
+            options.cut_at,
         );
         let committer = Committer {
             log: Arc::clone(&self.log),

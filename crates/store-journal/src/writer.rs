@@ -1,6 +1,7 @@
-//! The writer: one task that decides. It gathers what waits, reserves the worst case of it on the disk, decides each
-//! command on its own tables, which run ahead of what is durable, and hands the frame to the committer. The next batch
-//! is decided while the last is being synced.
+//! The writer: one task that decides. It gathers what waits, reserves the worst case of the first of it on the disk, decides
+//! each command on its own tables, which run ahead of what is durable, and hands the frame to the committer. While that one
+//! is syncing, the next frame is filled: a small one stays open until the committer is free, and takes what has come by then;
+//! a large one goes as soon as it is.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,9 +23,8 @@ use crate::tables::Tables;
 
 /// About how many commands are gathered at once, and may share a frame.
 const BATCH_COMMANDS: usize = 16_384;
-/// So many share a frame although the committer waits for it: below, the sync costs more than what is in it. It has room for
-/// as many from the start.
-const WORTH_A_SYNC: usize = 512;
+/// A frame has room for so many commands from the start.
+const FORESEEN: usize = 512;
 /// So many commands have their rows fetched at once.
 const GROUP: usize = 16;
 /// How far ahead of the store's clock a stamp may be, in µs.
@@ -69,6 +69,8 @@ pub(crate) struct Writer {
     pub(crate) ahead: mpsc::UnboundedSender<Span>,
     /// Empty frames that come back to be used again.
     pub(crate) spare: std::sync::mpsc::Receiver<FrameBuf>,
+    /// See [`crate::Options::cut_at`].
+    pub(crate) cut_at: usize,
     state: Work,
 }
 
@@ -144,8 +146,9 @@ struct Open {
 }
 
 impl Open {
-    /// Makes sure that the frame takes `bytes` more where it is. What was not foreseen (holds that expire ahead, a
-    /// reversal of many postings) grows into the rest of the segment, which needs no space on the disk.
+    /// Makes sure that the frame takes `bytes` more where it is. What was not foreseen (what came after
+    /// the first, holds that expire ahead, a reversal of many postings) grows into the rest of the segment, which needs no
+    /// space on the disk.
     fn make_room(&mut self, bytes: u64, planner: &Planner, limit: u64) -> bool {
         let needed = self.batch.frame.frame_len() + bytes;
         if needed > self.room {
@@ -174,6 +177,7 @@ impl Writer {
         out: mpsc::Sender<Batch>,
         ahead: mpsc::UnboundedSender<Span>,
         spare: std::sync::mpsc::Receiver<FrameBuf>,
+        cut_at: usize,
     ) -> Self {
         let (reader, planner) = (log.reader(), log.planner());
         Self {
@@ -188,6 +192,7 @@ impl Writer {
             out,
             ahead,
             spare,
+            cut_at,
             state: Work::default(),
         }
     }
@@ -202,7 +207,7 @@ impl Writer {
                 let batch = match self.open(&mut waiting) {
                     Ok(mut open) => {
                         self.fill(&mut open, &mut waiting);
-                        if waiting.is_empty() && open.batch.items.len() < WORTH_A_SYNC {
+                        if waiting.is_empty() && open.batch.items.len() < self.cut_at {
                             let more = self.more(&mut inbox).await;
                             waiting.extend(more.into_iter().map(Turn::new));
                             self.fill(&mut open, &mut waiting);
@@ -235,7 +240,7 @@ impl Writer {
         let most = self.log.max_frame().saturating_sub(FRAME_HEADER as u64);
         let most = most.min(MAX_WORST);
         let mut worst = 0;
-        for asked in waiting.iter().flat_map(|turn| &turn.asked).take(WORTH_A_SYNC) {
+        for asked in waiting.iter().flat_map(|turn| &turn.asked).take(FORESEEN) {
             worst += worst_case(&self.tables.state, asked);
             if worst >= most {
                 return most;
@@ -246,7 +251,7 @@ impl Writer {
 
     /// Whether the frame is to go now: the committer has nothing else to do, and it is worth it.
     fn is_awaited(&self, open: &Open) -> bool {
-        open.batch.items.len() >= WORTH_A_SYNC && self.is_free()
+        open.batch.items.len() >= self.cut_at && self.is_free()
     }
 
     /// Makes sure that a frame of these bytes can be written, and says where.
@@ -301,12 +306,15 @@ impl Writer {
             // Nobody makes segments ahead any more; then they are made when they are needed.
             let _ = self.ahead.send(span);
         }
-        batch.items.reserve(2 * WORTH_A_SYNC);
+        let asked: usize = waiting.iter().map(|turn| turn.asked.len()).sum();
+        batch.items.reserve(asked.min(2 * FORESEEN));
         Ok(Open { batch, start, room })
     }
 
     /// Decides what waits, until the frame is full or awaited.
     fn fill(&mut self, open: &mut Open, waiting: &mut VecDeque<Turn>) {
+        // A frame may have been open for as long as a sync takes, and no stamp may be ahead of it.
+        open.batch.time = (self.clock)();
         while let Some(turn) = waiting.front_mut()
             && self.take_turn(open, turn)
         {
@@ -333,8 +341,11 @@ impl Writer {
                 if self.is_awaited(open) && !turn.asked.is_empty() {
                     return false;
                 }
-                self.fetch_ahead(turn.asked.iter().take(GROUP));
-                fetched = GROUP;
+                fetched = GROUP.min(self.cut_at);
+                // One alone would only be fetched twice.
+                if turn.asked.len() > 1 {
+                    self.fetch_ahead(turn.asked.iter().take(fetched));
+                }
             }
             let Some(asked) = turn.asked.pop_front() else {
                 break;
@@ -343,8 +354,11 @@ impl Writer {
             let taken = match asked {
                 Asked::Decide(command) => self.take(open, command, now),
                 Asked::Adopt(record) => self.adopt(open, record),
-                // There is, or the frame would not be open.
-                Asked::Room(_) => Ok(Outcome::Nothing),
+                Asked::Room(bytes) if open.make_room(bytes, &self.planner, self.log.max_frame()) => {
+                    Ok(Outcome::Nothing)
+                }
+                // The next frame has it, or does not come about.
+                Asked::Room(bytes) => Err(Stop::Full(Box::new(asked), bytes)),
             };
             match taken {
                 Ok(outcome) => turn.answers.push(Ok(outcome)),

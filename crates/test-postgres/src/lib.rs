@@ -250,10 +250,16 @@ impl Cluster {
         }
     }
 
-    /// Kills PostgreSQL as a crash would. Its guard starts it again.
+    /// Kills PostgreSQL as a crash of its machine would. Its guard starts it again.
     pub fn kill(&self) {
-        // It may have ended already, and be about to be started again.
-        let _ = kill_process(self.pid(), Signal::KILL);
+        let postmaster = self.pid();
+        // Those that it started end by themselves when it is gone, but not at once: the one that receives from a primary
+        // might still tell it that a commit has come.
+        let children = children(postmaster);
+        for pid in std::iter::once(postmaster).chain(children) {
+            // It may have ended already, and be about to be started again.
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 
     /// Kills it, and keeps it down until the answer is dropped.
@@ -321,6 +327,14 @@ impl Drop for Database {
             dropped.push(self.name.clone());
         }
     }
+}
+
+/// The processes that this one started, as far as the system says.
+fn children(of: Pid) -> Vec<Pid> {
+    let of = of.as_raw_nonzero();
+    let list = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
+    pids.filter_map(Pid::from_raw).collect()
 }
 
 /// In memory where there is room for it: a database has some hundred files, and each test makes and drops one.

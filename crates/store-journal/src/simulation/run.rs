@@ -100,7 +100,9 @@ impl Run {
             },
             max_frame: 256 << 10,
         };
-        options.snapshot_every = random.pick(&[1 << 10, 4 << 10, 16 << 10]);
+        options.snapshot_every = Some(random.pick(&[1 << 10, 4 << 10, 16 << 10]));
+        // Frames of a few commands, or as large as they come.
+        options.cut_at = [1, 2, 8, 512][(seed % 4) as usize];
         options.queue = 64;
         Self {
             plan: Arc::new(Mutex::new(Plan::new(seed))),

@@ -19,7 +19,7 @@ pub(crate) fn options() -> Options {
     let mut options = Options::new(Arc::new(now));
     options.log = LogOptions::small();
     // Nearly always one under way.
-    options.snapshot_every = 4 << 10;
+    options.snapshot_every = Some(4 << 10);
     options
 }
 

@@ -224,6 +224,9 @@ async fn on_a_full_disk_reads_go_on_and_writes_wait_for_space() {
     let many = (0..500).map(|_| post(&mut random, 2)).collect();
     assert_eq!(store.submit(many).await[0], Err(StoreError::NoSpace));
     assert_eq!(segments(), asked, "the disk is not asked again at once");
+    // Down to where not even one fits.
+    while store.submit(vec![post(&mut random, 2)]).await[0].is_ok() {}
+    assert_eq!(store.ready().await, Err(StoreError::NoSpace));
     stage.be_full(false);
     time.fetch_add(1_000_000, Ordering::AcqRel);
     all_done(&store, vec![book(transaction(1, vec![posting(WORLD, MAIN, 1)]))]).await;
@@ -287,7 +290,7 @@ async fn a_panic_of_the_writer_is_fatal_and_leaves_nobody_waiting() {
 async fn nothing_is_written_any_more_when_the_lock_is_free() {
     let place = tempfile::tempdir().expect("a folder is made");
     let stage = Stage::new(folder(place.path(), true).expect("the folder is there"));
-    let (store, _) = open_on(&stage, |options| options.snapshot_every = u64::MAX);
+    let (store, _) = open_on(&stage, |options| options.snapshot_every = Some(u64::MAX));
     begin(&store).await;
     stage.hold_back(".keys.new");
     let mut random = Random::new(4);

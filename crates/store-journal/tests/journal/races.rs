@@ -20,7 +20,7 @@ async fn a_book_that_is_made_while_a_snapshot_begins_is_kept() {
     let place = tempfile::tempdir().expect("a folder is made");
     let stage = Stage::new(folder(place.path(), true).expect("the folder is there"));
     let mut options = options();
-    options.snapshot_every = 64 << 10;
+    options.snapshot_every = Some(64 << 10);
     create(&stage.disk(), &options, "here").expect("a store is made");
     let store = JournalStore::open(stage.disk(), options, "here").expect("the store opens");
     stage.hold_back(".snap.new");
@@ -89,7 +89,7 @@ async fn what_a_position_includes_is_found_by_its_id() {
 /// A store whose snapshots are written piece by piece, as far as the test lets them.
 fn piecewise(stage: &Stage) -> JournalStore {
     let mut options = options();
-    options.snapshot_every = 1;
+    options.snapshot_every = Some(1);
     create(&stage.disk(), &options, "here").expect("a store is made");
     stage.let_write(0);
     JournalStore::open(stage.disk(), options, "here").expect("the store opens")

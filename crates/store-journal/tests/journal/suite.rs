@@ -20,7 +20,7 @@ impl Backend for Journal {
     async fn open(&self, place: &Self::Place) -> Arc<dyn Store> {
         let mut options = Options::new(Arc::new(now));
         options.log = LogOptions::small();
-        options.snapshot_every = 64 << 10;
+        options.snapshot_every = Some(64 << 10);
         let name = place.path().display().to_string();
         let disk = folder(place.path(), true).expect("the folder is there");
         if !place.path().join("signing.key").exists() {
