@@ -84,6 +84,7 @@ mod snapshot;
 mod store_impl;
 mod tables;
 mod task;
+mod turn;
 mod vault;
 mod verify;
 mod writer;

@@ -20,6 +20,7 @@ use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogRead
 use crate::payload::{Links, Touched, put_links, touched};
 use crate::room::{MAX_WORST, worst_case};
 use crate::tables::Tables;
+use crate::turn::Turn;
 
 /// About how many commands are gathered at once, and may share a frame.
 const BATCH_COMMANDS: usize = 16_384;
@@ -87,41 +88,6 @@ pub(crate) struct Work {
     needed: u64,
     /// Until when the disk counts as full.
     full_until: Micros,
-}
-
-/// A submission that is being decided.
-struct Turn {
-    asked: VecDeque<Asked>,
-    answers: Vec<Result<Outcome, StoreError>>,
-    reply: Reply,
-}
-
-impl Turn {
-    fn new(submission: Submission) -> Self {
-        let (asked, reply) = submission.into_parts();
-        Self {
-            answers: Vec::with_capacity(asked.len()),
-            asked: asked.into(),
-            reply,
-        }
-    }
-
-    fn answer(self) -> (Reply, Vec<Result<Outcome, StoreError>>) {
-        (self.reply, self.answers)
-    }
-
-    /// Gives this answer to the next that has none; whether all have one now.
-    fn skip(&mut self, error: StoreError) -> bool {
-        self.asked.pop_front();
-        self.answers.push(Err(error));
-        self.asked.is_empty()
-    }
-
-    /// Gives this answer to all that have none.
-    fn refuse(mut self, error: &StoreError) -> (Reply, Vec<Result<Outcome, StoreError>>) {
-        self.answers.extend(self.asked.iter().map(|_| Err(error.clone())));
-        self.answer()
-    }
 }
 
 /// Why something was not taken.
