@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// The most that a setting in seconds may be: a day.
 pub(crate) const SECONDS_MAX: u32 = 86_400;
+/// The most that a size or number may be: places in a body are counted by 31 bits.
+const SIZE_MAX: usize = 1 << 30;
 
 /// Settings of the service; every one has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -79,8 +81,8 @@ impl Config {
             ("page_items", self.page_items),
             ("connections", self.connections),
         ];
-        match sizes.into_iter().find(|(_, size)| *size == 0) {
-            Some((name, _)) => Err(format!("{name} must be at least 1")),
+        match sizes.into_iter().find(|(_, size)| !(1..=SIZE_MAX).contains(size)) {
+            Some((name, _)) => Err(format!("{name} must be from 1 to {SIZE_MAX}")),
             None => Ok(()),
         }
     }

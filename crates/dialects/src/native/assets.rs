@@ -142,7 +142,8 @@ impl Endpoint for PutRates {
     type Output = Written<usize>;
 
     fn parse(request: &Request<'_>, config: &Config) -> Result<Self::Input, Problem> {
-        let items = body(request)?.array()?;
+        let body = body(request)?;
+        let items = body.value().array()?;
         let rates: Vec<Rate> = items.each_of(config.service.batch_items, "rates", read_rate)?;
         if rates.is_empty() {
             return Err(items.fault("must hold at least one rate"));

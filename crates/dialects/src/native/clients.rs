@@ -7,7 +7,7 @@ use service::{
 };
 use store::{Listed, Page, Stamped};
 
-use super::body::{Value, body, optional};
+use super::body::{body, optional};
 use super::forms::{CLIENT, REFERENCE, SCOPE, TEXT, TIME};
 use super::query::{idempotency, page, path_id, query};
 use super::{metadata, reply};
@@ -165,11 +165,14 @@ impl Endpoint for MakeKey {
         let body = body(request)?;
         let [label, scopes, expires_at] = body.object(["label", "scopes", "expiresAt"])?;
         let label = label.need_text(&TEXT)?;
-        let items = scopes.need(Value::array)?;
-        let scopes: Vec<_> = items.each(|scope| scope.text(&SCOPE))?;
-        if scopes.is_empty() {
-            return Err(items.fault("must name at least one scope"));
-        }
+        let scopes: Vec<_> = scopes.need(|scopes| {
+            let items = scopes.array()?;
+            let scopes: Vec<_> = items.each(|scope| scope.text(&SCOPE))?;
+            match scopes.is_empty() {
+                true => Err(items.fault("must name at least one scope")),
+                false => Ok(scopes),
+            }
+        })?;
         let input = CreateKey {
             client: Some(client),
             label,

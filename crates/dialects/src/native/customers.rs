@@ -7,7 +7,7 @@ use service::{
 };
 use store::{AsOf, CustomerRef, Listed, Page, Purposes, Stamped};
 
-use super::body::{Value, body, optional};
+use super::body::{body, optional};
 use super::forms::{ASSET, CLIENT, REFERENCE, TEXT, TIME};
 use super::query::{idempotency, page, path_id, query};
 use super::{metadata, reply};
@@ -116,7 +116,7 @@ impl Endpoint for PutDunning {
         let input = SetDunning {
             customer,
             label: label.patch(|value| value.text(&TEXT))?.flatten(),
-            in_debt_collection: in_debt_collection.need(Value::bool)?,
+            in_debt_collection: in_debt_collection.need(|value| value.bool())?,
         };
         Ok((input, idempotency(request)?))
     }

@@ -6,7 +6,7 @@ use ledger::{Hold, TransactionId};
 use service::{CaptureHold, Idempotency, Metrics, Portion, Problem, ReleaseHold, TransactionDone};
 use store::{HoldFilter, Listed, Page, Stamped};
 
-use super::body::{Member, Value, optional};
+use super::body::{Member, optional};
 use super::forms::{ACCOUNT, AMOUNT, HOLD_STATUS};
 use super::query::{idempotency, page, path_id, query};
 use super::{reply, transactions};
@@ -31,7 +31,7 @@ impl Endpoint for CaptureIt {
         let input = CaptureHold {
             hold,
             portion: read_portion(amount, postings)?,
-            last: last.read(Value::bool)?,
+            last: last.read(|value| value.bool())?,
             allow_over: allow_over.flag()?,
             force: force.flag()?,
         };

@@ -1,10 +1,12 @@
 //! Metadata: a JSON object of the caller's, kept as canonical text, so that the same object is the same request however it
 //! was written: without white space, names in order, each character escaped only if it must be. Numbers stay as written.
 
-use serde_json::value::RawValue;
+use std::borrow::Cow;
+
 use service::Problem;
 
 use super::body::Value;
+use super::tape::Node;
 use crate::json::Json;
 
 /// The most bytes of canonical text.
@@ -16,16 +18,17 @@ const DEPTH_MAX: usize = 16;
 
 /// Reads metadata into its canonical text.
 pub(super) fn read(value: Value<'_, '_>) -> Result<Box<str>, Problem> {
-    let raw = value.raw();
-    if !raw.starts_with('{') {
+    let node = value.node();
+    if node.first() != b'{' {
         return Err(value.fault("must be an object"));
     }
+    let raw = node.raw();
     let too_large = || value.fault(format_args!("must be at most {BYTES_MAX} bytes of JSON"));
     if raw.len() > SENT_MAX {
         return Err(too_large());
     }
     let mut text = Json::with_capacity(raw.len());
-    write(raw, &mut text, DEPTH_MAX).map_err(|detail| value.fault(detail))?;
+    write(node, &mut text, DEPTH_MAX).map_err(|detail| value.fault(detail))?;
     let text = String::from_utf8(text.into_bytes()).unwrap_or_default();
     if text.len() > BYTES_MAX {
         return Err(too_large());
@@ -34,14 +37,18 @@ pub(super) fn read(value: Value<'_, '_>) -> Result<Box<str>, Problem> {
 }
 
 /// Writes what may have `depth` more levels.
-fn write(raw: &str, out: &mut Json, depth: usize) -> Result<(), String> {
-    let no_character = |_| "has an escape that stands for no character".to_owned();
-    match raw.as_bytes().first() {
-        Some(b'{' | b'[') if depth == 0 => {
+fn write(node: Node<'_>, out: &mut Json, depth: usize) -> Result<(), String> {
+    let text_of = |string: Node<'_>| {
+        let text = string.text().map(Cow::into_owned);
+        text.ok_or_else(|| "has an escape that stands for no character".to_owned())
+    };
+    match node.first() {
+        b'{' | b'[' if depth == 0 => {
             return Err(format!("must not nest deeper than {DEPTH_MAX} levels"));
         }
-        Some(b'{') => {
-            let mut members = members(raw)?;
+        b'{' => {
+            let named = |(name, value)| Ok((text_of(name)?, value));
+            let mut members = node.members().map(named).collect::<Result<Vec<_>, String>>()?;
             members.sort_by(|(one, _), (other, _)| one.cmp(other));
             if let Some(pair) = members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
                 return Err(format!("has `{}` twice; name it once", pair[0].0));
@@ -50,44 +57,17 @@ fn write(raw: &str, out: &mut Json, depth: usize) -> Result<(), String> {
             out.object(|out| {
                 done = members
                     .iter()
-                    .try_for_each(|(name, value)| write(value.get(), out.any_key(name), depth - 1));
+                    .try_for_each(|(name, value)| write(*value, out.any_key(name), depth - 1));
             });
             done?;
         }
-        Some(b'[') => {
-            let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        b'[' => {
             let mut done = Ok(());
-            out.array(|out| {
-                done = items
-                    .iter()
-                    .try_for_each(|item| write(item.get(), out, depth - 1))
-            });
+            out.array(|out| done = node.items().try_for_each(|item| write(item, out, depth - 1)));
             done?;
         }
-        Some(b'"') => out.string(&serde_json::from_str::<String>(raw).map_err(no_character)?),
-        _ => out.raw(raw),
+        b'"' => out.string(&text_of(node)?),
+        _ => out.raw(node.raw()),
     }
     Ok(())
-}
-
-/// The members of an object in the order written, twice where they are.
-fn members(raw: &str) -> Result<Vec<(String, &RawValue)>, String> {
-    struct Pairs;
-    impl<'de> serde::de::Visitor<'de> for Pairs {
-        type Value = Vec<(String, &'de RawValue)>;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut pairs = Vec::new();
-            while let Some(pair) = map.next_entry()? {
-                pairs.push(pair);
-            }
-            Ok(pairs)
-        }
-    }
-    use serde::Deserializer;
-    let mut json = serde_json::Deserializer::from_str(raw);
-    json.deserialize_map(Pairs)
-        .map_err(|_| "has an escape that stands for no character".to_owned())
 }

@@ -19,8 +19,8 @@ mod problems;
 mod query;
 mod reply;
 mod signing;
+mod tape;
 mod transactions;
-mod walk;
 
 use ledger::Scopes;
 use service::Problem;

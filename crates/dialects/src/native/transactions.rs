@@ -26,7 +26,7 @@ impl Endpoint for Post {
     type Output = TransactionDone;
 
     fn parse(request: &Request<'_>, _: &Config) -> Result<Self::Input, Problem> {
-        Ok((read(body(request)?)?, idempotency(request)?))
+        Ok((read(body(request)?.value())?, idempotency(request)?))
     }
 
     async fn run(context: Context<'_>, (input, key): Self::Input) -> Result<Self::Output, Problem> {

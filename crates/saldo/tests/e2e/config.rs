@@ -90,7 +90,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ("[native]\nprefix = 5\n", ["line 2", "prefix"]),
         (
             "[service]\npostings = 0\n",
-            ["saldo.toml", "postings must be at least 1"],
+            ["saldo.toml", "postings must be from 1 to 1073741824"],
         ),
     ] {
         std::fs::write(&file, text).expect("it is written");
