@@ -155,25 +155,50 @@ pub fn push_decimal(out: &mut Vec<u8>, minor: i128, places: u8) {
     }
 }
 
-/// Whether a byte can't stand for itself between quotation marks.
-const ESCAPED: [bool; 256] = {
-    let mut escaped = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        escaped[byte] = byte < b' ' as usize || byte == b'"' as usize || byte == b'\\' as usize;
-        byte += 1;
+/// How many bytes of a string's text stand before the first that does not stand for itself: a quotation mark, a backslash
+/// or a control character. Eight are looked at together: strings are mostly so short that a library's search would take
+/// longer to begin than to end.
+pub(crate) fn ordinary(text: &[u8]) -> usize {
+    let mut before = 0;
+    for word in text.as_chunks().0 {
+        if let Some(found) = first_special(word) {
+            return before + found;
+        }
+        before += word.len();
     }
-    escaped
-};
+    // The last eight again, of which the first ones are known to be ordinary.
+    match text.last_chunk() {
+        Some(last) => text.len() - first_special(last).map_or(0, |found| last.len() - found),
+        None => text.iter().position(is_special).unwrap_or(text.len()),
+    }
+}
+
+const fn is_special(byte: &u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..b' ')
+}
+
+/// The first of eight bytes that is special.
+fn first_special(bytes: &[u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    let word = u64::from_le_bytes(*bytes);
+    // The highest bit of each byte that is below `limit`, and no other below the lowest of these: a borrow makes mistakes above
+    // it alone.
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let found = (is(b'"') | is(b'\\') | below(word, b' ')) & HIGHS;
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
+}
 
 /// Appends what stands between a string's quotation marks.
-fn escape(out: &mut Vec<u8>, text: &[u8]) {
-    let mut written = 0;
-    let is_escaped = |byte: &u8| ESCAPED[usize::from(*byte)];
-    while let Some(found) = text[written..].iter().position(is_escaped) {
-        let (at, byte) = (written + found, text[written + found]);
-        out.extend_from_slice(&text[written..at]);
-        written = at + 1;
+fn escape(out: &mut Vec<u8>, mut text: &[u8]) {
+    loop {
+        let (plain, rest) = text.split_at(ordinary(text));
+        out.extend_from_slice(plain);
+        let Some((&byte, rest)) = rest.split_first() else {
+            return;
+        };
+        text = rest;
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             b'\n' => out.extend_from_slice(br"\n"),
@@ -187,5 +212,25 @@ fn escape(out: &mut Vec<u8>, text: &[u8]) {
             }
         }
     }
-    out.extend_from_slice(&text[written..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_that_is_special_is_found() {
+        let text = "0123456789abcdef\u{7f}é1234567";
+        for len in 0..text.len() {
+            assert_eq!(ordinary(&text.as_bytes()[..len]), len);
+            for at in 0..len {
+                for found in [b'"', b'\\', 0, 0x1f] {
+                    let mut text = text.as_bytes()[..len].to_vec();
+                    text[at] = found;
+                    text[len - 1] = if at == len - 1 { found } else { b' ' };
+                    assert_eq!(ordinary(&text), at);
+                }
+            }
+        }
+    }
 }

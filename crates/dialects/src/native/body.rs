@@ -299,23 +299,23 @@ impl<'a> Items<'a, '_> {
         items.collect()
     }
 
-    /// The same, of so many at most.
-    pub(super) fn each_of<T, C: FromIterator<T>>(
+    /// The same, of so many at most. That there are too many goes before whatever is wrong with one of them.
+    pub(super) fn each_of<T>(
         &self,
         limit: usize,
         what: &'static str,
         mut read: impl FnMut(Value<'a, '_>) -> Result<T, Problem>,
-    ) -> Result<C, Problem> {
-        let mut left = limit;
-        let all = self.each(|item| {
-            left = left.checked_sub(1).ok_or(Problem::TooLarge { what, limit })?;
-            read(item)
-        });
-        // That there are too many goes before whatever is wrong with one of them.
-        match all {
-            Err(_) if self.0.node.items().nth(limit).is_some() => Err(Problem::TooLarge { what, limit }),
-            all => all,
+    ) -> Result<Vec<T>, Problem> {
+        let count = self.0.node.items().take(limit.saturating_add(1)).count();
+        if count > limit {
+            return Err(Problem::TooLarge { what, limit });
         }
+        let mut all = Vec::with_capacity(count);
+        self.each::<(), ()>(|item| {
+            all.push(read(item)?);
+            Ok(())
+        })?;
+        Ok(all)
     }
 
     /// A bad request because of the array.

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::json::ordinary;
+
 /// A text that is JSON, and its marks.
 ///
 /// In the order of the text, each value and each name of a member has the mark where it begins; that of a string says too
@@ -66,16 +68,30 @@ impl<'t> Node<'t> {
         let start = self.tape.at(self.mark);
         let end = match self.first() {
             b'{' | b'[' => self.tape.at(self.next() - 1) + 1,
-            _ => before(self.tape.json.as_bytes(), self.tape.at(self.next())),
+            _ => self.end(),
         };
         self.tape.json.get(start..end).unwrap_or_default()
     }
 
+    /// Where it ends, being no container: before the next mark, without the space and the comma or colon in between, which
+    /// no value ends with.
+    fn end(self) -> usize {
+        let mut end = self.tape.at(self.mark + 1);
+        let json = self.tape.json.as_bytes();
+        while let Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | b':') = json.get(end.wrapping_sub(1)) {
+            end -= 1;
+        }
+        end
+    }
+
     /// The characters of a string between its quotation marks, if each stands for itself.
     pub(super) fn plain(self) -> Option<&'t str> {
-        let mark = self.tape.marks.get(self.mark)?;
-        let raw = (mark & ESCAPE == 0).then(|| self.raw())?;
-        raw.get(1..raw.len() - 1)
+        let start = *self.tape.marks.get(self.mark)?;
+        let has_escape = start & ESCAPE != 0;
+        self.tape
+            .json
+            .get(start as usize + 1..self.end() - 1)
+            .filter(|_| !has_escape)
     }
 
     /// The text that a string stands for; `None` where an escape stands for no character: half of a pair.
@@ -329,45 +345,6 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Where what stands before the next mark ends: without the space and the comma or colon between them, which no value ends with.
-fn before(json: &[u8], mut end: usize) -> usize {
-    let between = |end: usize| {
-        matches!(
-            json.get(end.wrapping_sub(1)),
-            Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | b':')
-        )
-    };
-    while between(end) {
-        end -= 1;
-    }
-    end
-}
-
-/// How many bytes stand before the first quotation mark, backslash or control character. Eight are looked at together:
-/// strings are mostly so short that a library's search would take longer to begin than to end.
-fn ordinary(text: &[u8]) -> usize {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
-    let (words, rest) = text.as_chunks::<8>();
-    let mut before = 0;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        // The lowest byte that is found is one that is there: a borrow makes mistakes above it alone.
-        let found = |byte: u8| {
-            let differs = word ^ (ONES * u64::from(byte));
-            differs.wrapping_sub(ONES) & !differs
-        };
-        let controls = word.wrapping_sub(ONES * u64::from(b' ')) & !word;
-        let found = (found(b'"') | found(b'\\') | controls) & HIGHS;
-        if found != 0 {
-            return before + found.trailing_zeros() as usize / 8;
-        }
-        before += 8;
-    }
-    let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
-    before + rest.iter().position(ends).unwrap_or(rest.len())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -429,22 +406,6 @@ mod tests {
         for json in ["1", " -0.5E+10\n", "\"a\"", "true ", "null", "[]"] {
             let tape = Tape::of(json).expect("JSON");
             assert_eq!(tape.root().raw(), json.trim());
-        }
-    }
-
-    #[test]
-    fn the_first_that_ends_a_run_is_found() {
-        let text = "0123456789abcdef\u{7f}é1234567";
-        for len in 0..text.len() {
-            assert_eq!(ordinary(&text.as_bytes()[..len]), len);
-            for at in 0..len {
-                for found in [b'"', b'\\', 0, 0x1f] {
-                    let mut text = text.as_bytes()[..len].to_vec();
-                    text[at] = found;
-                    text[len - 1] = if at == len - 1 { found } else { b' ' };
-                    assert_eq!(ordinary(&text), at);
-                }
-            }
         }
     }
 
