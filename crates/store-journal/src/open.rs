@@ -9,7 +9,8 @@ use store::SigningKeys;
 
 use crate::find::read_payload;
 use crate::index::{Hasher, Pairs};
-use crate::log::run::{load_run, write_run};
+use crate::log::load::load;
+use crate::log::run::{Run, RunError, write_run};
 use crate::log::{
     Disk, DiskError, FrameView, KeyTable, Locator, Log, LogError, LogOptions, LogPosition, RealDisk,
     Recovery, Span, StoreId,
@@ -185,25 +186,32 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Resu
         let mine = mine.fold(Pairs::default(), |all, (_, more)| all.and(more));
         (span.number >= covered_from).then_some(mine)
     };
-    let mut runs = Vec::new();
+    let make = |segment: u32, error: &RunError, mine: Option<Pairs>| {
+        tracing::info!(segment, %error, "the run of a segment is made again");
+        let mine = mine.map_or_else(|| scan(&log, segment, &published.tables, &hasher), Ok)?;
+        let mut run = mine.into_vec();
+        write_run(&**disk, &store, segment, &mut run)?;
+        Ok::<_, OpenError>(run)
+    };
+    let (mut runs, mut made) = (Vec::new(), Vec::new());
     for span in sealed {
         let mine = known(span);
-        match load_run(&**disk, &store, span.number) {
+        match Run::open(&**disk, &store, span.number) {
             Ok(run) => runs.push(run),
-            Err(error) => {
-                tracing::info!(segment = span.number, %error, "the run of a segment is made again");
-                let mine = mine.map_or_else(|| scan(&log, span.number, &published.tables, &hasher), Ok)?;
-                let mut run = mine.into_vec();
-                write_run(&**disk, &store, span.number, &mut run)?;
-                runs.push(run);
-            }
+            Err(error) => made.push(make(span.number, &error, mine)?),
         }
     }
     let unsealed = known(last).map_or_else(|| scan(&log, last.number, &published.tables, &hasher), Ok)?;
-    let keys = KeyTable::new();
-    let slices: Vec<_> = runs.iter().map(Vec::as_slice).collect();
-    keys.load_runs(&slices);
-    keys.load(&unsealed.clone().into_vec());
+    let mut newest = unsealed.clone().into_vec();
+    newest.sort_unstable();
+    made.push(newest);
+    let keys = loop {
+        let keys = KeyTable::new();
+        match load(&keys, &runs, &made) {
+            Ok(()) => break keys,
+            Err((nth, error)) => made.push(make(runs.swap_remove(nth).segment(), &error, None)?),
+        }
+    };
     let signing_keys = signing::read(&**disk)?;
     let vault = vault::open(&**disk, &store)?;
     // Now that it is locked, it stays so.

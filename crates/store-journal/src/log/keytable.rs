@@ -119,8 +119,8 @@ impl KeyTable {
         self.shards[shard_of(hash)].read().candidates(hash)
     }
 
-    /// Adds the pairs of several runs, each ascending: one shard after the other, in one sweep each, so the more runs
-    /// at once the faster.
+    /// Adds the pairs of several runs, or of parts of them, each ascending: one shard after the other, in one sweep each,
+    /// so the more at once the faster.
     ///
     /// # Panics
     ///
@@ -129,7 +129,12 @@ impl KeyTable {
         let mut rests = runs.to_vec();
         let mut slots = Vec::new();
         let mut added = 0;
-        for (index, shard) in self.shards.iter().enumerate() {
+        let first = runs
+            .iter()
+            .filter_map(|run| run.first())
+            .map(|pair| shard_of(pair.0))
+            .min();
+        for (index, shard) in self.shards.iter().enumerate().skip(first.unwrap_or(SHARDS)) {
             for rest in &mut rests {
                 let end = rest.iter().position(|pair| shard_of(pair.0) != index);
                 let (group, others) = rest.split_at(end.unwrap_or(rest.len()));
@@ -138,36 +143,12 @@ impl KeyTable {
             }
             added += shard.write().merge(&mut slots);
             slots.clear();
+            if rests.iter().all(|rest| rest.is_empty()) {
+                break;
+            }
         }
         assert!(rests.iter().all(|rest| rest.is_empty()), "runs are ascending");
         self.entries.fetch_add(added, Ordering::Relaxed);
-    }
-
-    /// Adds many pairs in any order.
-    ///
-    /// # Panics
-    ///
-    /// If a locator is zero, where no record can be.
-    pub fn load(&self, pairs: &[(u64, Locator)]) {
-        let mut added = 0;
-        for group in pairs.chunk_by(|a, b| shard_of(a.0) == shard_of(b.0)) {
-            let mut shard = self.shards[shard_of(group[0].0)].write();
-            for &(hash, locator) in group {
-                added += u64::from(shard.insert([hash, check(locator)]));
-            }
-        }
-        self.entries.fetch_add(added, Ordering::Relaxed);
-    }
-
-    /// Makes room for so many pairs in all, so that loading them grows no shard.
-    pub fn reserve(&self, total: u64) {
-        let mean = total / SHARDS as u64;
-        // Shards differ by the square root of their mean: beyond four of these is hardly one shard in ten thousand. The
-        // rest is for small means, which are more often passed by far.
-        let expected = mean + 4 * mean.isqrt() + 8;
-        for shard in &self.shards {
-            shard.write().reserve(expected);
-        }
     }
 
     /// How many pairs there are.
@@ -293,12 +274,6 @@ impl Shard {
             .iter()
             .take_while(|slot| slot[0] == hash && **slot != EMPTY);
         same.map(|slot| Locator::new(slot[1])).collect()
-    }
-
-    fn reserve(&mut self, entries: u64) {
-        if entries * 100 > self.homes() * 85 || self.slots.is_empty() {
-            self.grow(entries);
-        }
     }
 
     /// Adds many at once in one sweep; answers how many were new. The vector is scratch.
@@ -435,20 +410,13 @@ mod tests {
         }
         pairs.sort_unstable();
         let loaded = KeyTable::new();
-        loaded.reserve(pairs.len() as u64);
-        let reserved = loaded.memory_bytes();
-        loaded.load(&pairs);
-        loaded.load(&pairs[..1000]);
-        let at_once = KeyTable::new();
         let parts: Vec<&[(u64, Locator)]> = pairs.chunks(7000).collect();
-        at_once.load_runs(&parts);
-        at_once.load_runs(&[]);
-        assert_eq!(at_once.len(), one_by_one.len());
+        loaded.load_runs(&parts);
+        loaded.load_runs(&[&pairs[..1000], &[], &pairs[20_000..30_000]]);
+        loaded.load_runs(&[]);
         assert_eq!(loaded.len(), one_by_one.len());
-        assert_eq!(loaded.memory_bytes(), reserved, "nothing grew");
         for i in 0..49_001 {
             assert_eq!(loaded.candidates(mix(i)), one_by_one.candidates(mix(i)));
-            assert_eq!(at_once.candidates(mix(i)), one_by_one.candidates(mix(i)));
         }
     }
 

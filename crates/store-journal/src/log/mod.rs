@@ -7,6 +7,7 @@ pub mod disk;
 pub mod error;
 pub mod frame;
 pub mod keytable;
+pub mod load;
 pub mod planner;
 pub mod reader;
 pub mod recover;

@@ -12,7 +12,10 @@
 //! 32  8  number of pairs
 //! ```
 
-use super::disk::{Beside, Disk, DiskError, OpenMode};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::disk::{Beside, Disk, DiskError, DiskFile, OpenMode};
 use super::segment::{Locator, StoreId};
 
 const MAGIC: [u8; 8] = *b"SALDOKEY";
@@ -82,53 +85,121 @@ pub fn write_run(
 
 /// Reads and checks a segment's run: its pairs, ascending.
 pub fn load_run(disk: &dyn Disk, store: &StoreId, segment: u32) -> Result<Vec<(u64, Locator)>, RunError> {
-    let name = run_name(segment);
-    let damaged = |what| RunError::Damaged {
-        name: name.clone(),
-        what,
-    };
-    let file = disk.open(&name, OpenMode::Existing)?;
-    let mut head = [0; HEADER];
-    if file.read_at(&mut head, 0)? < HEADER {
-        return Err(damaged("its header is cut off"));
-    }
-    let body_crc = u32::from_le_bytes(head[56..60].try_into().expect("four bytes"));
-    let count = u64::from_le_bytes(head[32..40].try_into().expect("eight bytes"));
-    if head != header(store, segment, count, body_crc) {
-        return Err(damaged(
-            "its header is not this segment's, or does not match its checksum",
-        ));
-    }
-    let length = file.len()?;
-    if count
-        .checked_mul(PAIR as u64)
-        .and_then(|body| body.checked_add(HEADER as u64))
-        != Some(length)
-    {
-        return Err(damaged("its length is wrong"));
-    }
-    let count = usize::try_from(count).map_err(|_| damaged("its length is wrong"))?;
-    let mut pairs = Vec::with_capacity(count);
-    let mut piece = vec![0; PIECE.min(count) * PAIR];
-    let (mut crc, mut at) = (0, HEADER as u64);
-    while pairs.len() < count {
-        let wanted = (count - pairs.len()).min(PIECE) * PAIR;
-        let piece = &mut piece[..wanted];
-        if file.read_at(piece, at)? < wanted {
-            return Err(damaged("it is cut off"));
-        }
-        crc = crc32c::crc32c_append(crc, piece);
-        at += wanted as u64;
-        pairs.extend(piece.chunks_exact(PAIR).map(|pair| {
-            let (hash, locator) = pair.split_at(8);
-            let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-            (number(hash), Locator::new(number(locator)))
-        }));
-    }
-    if crc != body_crc {
-        return Err(damaged("its pairs do not match their checksum"));
-    }
+    let run = Run::open(disk, store, segment)?;
+    let mut pairs = Vec::new();
+    let crc = run.read(0..run.count, &mut pairs)?;
+    run.check(crc)?;
     Ok(pairs)
+}
+
+/// A segment's run whose header was checked. Its pairs can be read in parts; that they are what was written says only the
+/// checksum of them all.
+pub struct Run {
+    file: Arc<dyn DiskFile>,
+    segment: u32,
+    count: u64,
+    body_crc: u32,
+}
+
+impl Run {
+    /// Opens a segment's run and checks its header.
+    pub fn open(disk: &dyn Disk, store: &StoreId, segment: u32) -> Result<Self, RunError> {
+        let file = disk.open(&run_name(segment), OpenMode::Existing)?;
+        let mut head = [0; HEADER];
+        let read = file.read_at(&mut head, 0)?;
+        let run = Self {
+            file,
+            segment,
+            count: u64::from_le_bytes(head[32..40].try_into().expect("eight bytes")),
+            body_crc: u32::from_le_bytes(head[56..60].try_into().expect("four bytes")),
+        };
+        if read < HEADER {
+            return Err(run.damaged("its header is cut off"));
+        }
+        if head != header(store, segment, run.count, run.body_crc) {
+            return Err(run.damaged("its header is not this segment's, or does not match its checksum"));
+        }
+        let length = run.count.checked_mul(PAIR as u64);
+        let length = length.and_then(|body| body.checked_add(HEADER as u64));
+        if length != Some(run.file.len()?) {
+            return Err(run.damaged("its length is wrong"));
+        }
+        Ok(run)
+    }
+
+    /// The number of its segment.
+    pub fn segment(&self) -> u32 {
+        self.segment
+    }
+
+    /// How many pairs it has.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// How many pairs stand before the first whose hash is not below this one.
+    pub fn before(&self, hash: u64) -> Result<u64, RunError> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low.midpoint(high);
+            let mut found = [0; 8];
+            self.fill(&mut found, middle)?;
+            if u64::from_le_bytes(found) < hash {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
+    /// Appends the pairs with these numbers, and answers the checksum of their bytes.
+    pub fn read(&self, numbers: Range<u64>, pairs: &mut Vec<(u64, Locator)>) -> Result<u32, RunError> {
+        let count = usize::try_from(numbers.end.saturating_sub(numbers.start));
+        let mut left = count.map_err(|_| self.damaged("its length is wrong"))?;
+        pairs.reserve(left);
+        let mut piece = vec![0; PIECE.min(left) * PAIR];
+        let (mut crc, mut at) = (0, numbers.start);
+        while left > 0 {
+            let wanted = left.min(PIECE);
+            let piece = &mut piece[..wanted * PAIR];
+            self.fill(piece, at)?;
+            crc = crc32c::crc32c_append(crc, piece);
+            at += wanted as u64;
+            left -= wanted;
+            pairs.extend(piece.chunks_exact(PAIR).map(|pair| {
+                let (hash, locator) = pair.split_at(8);
+                let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+                (number(hash), Locator::new(number(locator)))
+            }));
+        }
+        Ok(crc)
+    }
+
+    /// Compares the checksum of all its pairs.
+    pub fn check(&self, crc: u32) -> Result<(), RunError> {
+        match crc == self.body_crc {
+            true => Ok(()),
+            false => Err(self.damaged("its pairs do not match their checksum")),
+        }
+    }
+
+    /// That this is wrong with it.
+    pub fn damaged(&self, what: &'static str) -> RunError {
+        RunError::Damaged {
+            name: run_name(self.segment),
+            what,
+        }
+    }
+
+    /// Fills the buffer from the beginning of this pair on.
+    fn fill(&self, buffer: &mut [u8], pair: u64) -> Result<(), RunError> {
+        let read = self.file.read_at(buffer, HEADER as u64 + pair * PAIR as u64)?;
+        match read == buffer.len() {
+            true => Ok(()),
+            false => Err(self.damaged("it is cut off")),
+        }
+    }
 }
 
 fn encode(pairs: &[(u64, Locator)], out: &mut Vec<u8>) {
