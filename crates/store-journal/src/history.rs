@@ -114,7 +114,7 @@ pub(crate) enum Until {
 }
 
 impl Until {
-    fn holds(self, position: Position, recorded_at: Micros) -> bool {
+    pub(crate) fn holds(self, position: Position, recorded_at: Micros) -> bool {
         match self {
             Self::Position(until) => position <= until,
             Self::Time(until) => recorded_at <= until,
@@ -127,6 +127,7 @@ impl History<'_> {
     pub(crate) fn seek_balance(
         &self,
         newest: Option<Locator>,
+        book: BookNo,
         key: BalanceKey,
         until: Until,
     ) -> Result<Option<(Locator, Arc<Record>)>, StoreError> {
@@ -135,15 +136,24 @@ impl History<'_> {
             let links = chain_of(&record, &links, key).ok_or_else(|| astray(at))?;
             Ok(Visited { entry: record, links })
         };
-        seek(newest, read, |record: &Arc<Record>| {
-            until.holds(record.position, record.recorded_at)
-        })
+        let (between, mark) = {
+            let milestones = &self.published.read().milestones;
+            let between = milestones.between(book, until);
+            (between, milestones.start((book, key), between))
+        };
+        seek(
+            newest.map(|newest| mark.map_or(newest, |mark| mark.min(newest))),
+            |at| between.knows(at),
+            read,
+            |record: &Arc<Record>| until.holds(record.position, record.recorded_at),
+        )
     }
 
     /// The newest record of a book, from `newest` back, that is old enough.
     pub(crate) fn seek_book(
         &self,
         newest: Option<Locator>,
+        book: BookNo,
         until: Until,
     ) -> Result<Option<Locator>, StoreError> {
         let read = |at: Locator| {
@@ -156,9 +166,15 @@ impl History<'_> {
                 links,
             })
         };
-        let found = seek(newest, read, |(position, at): &(Position, Micros)| {
-            until.holds(*position, *at)
-        })?;
+        let between = self.published.read().milestones.between(book, until);
+        // Whatever the milestone is of, it is in the book's chain.
+        let newest = newest.map(|newest| between.new.map_or(newest, |new| new.min(newest)));
+        let found = seek(
+            newest,
+            |at| between.knows(at),
+            read,
+            |(position, at): &(Position, Micros)| until.holds(*position, *at),
+        )?;
         Ok(found.map(|(at, _)| at))
     }
 
@@ -212,7 +228,7 @@ impl History<'_> {
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, StoreError> {
         let last = Position(after.0.saturating_add(limit as u64));
-        let start = self.seek_book(newest, Until::Position(last))?;
+        let start = self.seek_book(newest, book, Until::Position(last))?;
         let mut records = Vec::new();
         self.walk_book(start, |record| {
             debug_assert_eq!(record.book, book, "a book's chain stays in the book");

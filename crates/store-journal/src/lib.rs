@@ -72,6 +72,7 @@ mod history;
 mod index;
 pub mod log;
 mod marks;
+mod milestones;
 mod open;
 mod payload;
 mod prefetch;

@@ -24,11 +24,12 @@ use crate::effective::{Deviation, Deviations};
 use crate::log::disk::{Beside, read_whole};
 use crate::log::skew::Roots;
 use crate::log::{Disk, DiskError, Locator, LogPosition, OpenMode, StoreId};
+use crate::milestones::{Milestone, Milestones};
 use crate::tables::Published;
 use crate::task::pause;
 
 const MAGIC: &[u8; 8] = b"SALDOSNP";
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 const HEADER: usize = 8 + 2 + 16;
 /// Accounts are copied so many at a time.
 const ACCOUNTS: u32 = 2048;
@@ -71,6 +72,7 @@ struct SavedBook {
     primaries: Vec<((Owner, Purpose), AccountNo)>,
     holds: Vec<Arc<Hold>>,
     chain: SavedRoots,
+    milestones: Vec<Milestone>,
     digest: [u8; 32],
 }
 
@@ -79,6 +81,7 @@ struct SavedBalance {
     asset: AssetNo,
     balance: Balance,
     chain: SavedRoots,
+    marks: Vec<u64>,
     deviations: Vec<Deviation>,
 }
 
@@ -122,6 +125,7 @@ impl Restored {
                 tables,
                 digests: crate::tables::Digests::default(),
                 deviations,
+                milestones: Milestones::default(),
                 log: origin,
             },
             stamps: Default::default(),
@@ -343,6 +347,7 @@ fn save_book(published: &Published, no: BookNo) -> Option<SavedBook> {
         primaries: book.primaries.iter().map(|(place, no)| (*place, *no)).collect(),
         holds: book.holds.iter().map(|(_, hold)| Arc::clone(hold)).collect(),
         chain: SavedRoots::of(&chain),
+        milestones: published.milestones.of(book.no).to_vec(),
         digest: published.digests.of(book.no),
     })
 }
@@ -367,6 +372,12 @@ fn save_accounts(published: &Published, book: BookNo, first: AccountNo) -> Chunk
                     asset: *asset,
                     balance: *balance,
                     chain: SavedRoots::of(&chain),
+                    marks: published
+                        .milestones
+                        .of_chain(key)
+                        .iter()
+                        .map(|at| at.get())
+                        .collect(),
                     deviations: deviations.unwrap_or_default(),
                 }
             });
@@ -512,6 +523,7 @@ fn restore_book(restored: &mut Restored, saved: SavedBook) -> Option<()> {
         book.put_hold(Hold::clone(&hold));
     }
     tables.books.insert(saved.no, saved.chain.restore()?);
+    restored.published.milestones.put(saved.no, saved.milestones);
     restored.published.digests.put(saved.no, saved.digest);
     Some(())
 }
@@ -528,6 +540,8 @@ fn restore_accounts(
         for saved in balances {
             let key = (no, (account_no, saved.asset));
             *published.tables.chains.get_mut(key.0, key.1) = saved.chain.restore()?;
+            let marks = saved.marks.into_iter().map(Locator::new).collect();
+            published.milestones.put_chain(key, marks);
             if !saved.deviations.is_empty() {
                 published
                     .deviations

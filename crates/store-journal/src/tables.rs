@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use crate::effective::{Deviation, Deviations};
 use crate::log::skew::{self, Roots};
 use crate::log::{Locator, LogPosition};
+use crate::milestones::Milestones;
 use crate::payload::{BalanceKey, Touched};
 use crate::prefetch::prefetch;
 
@@ -153,6 +154,7 @@ pub(crate) struct Published {
     pub(crate) tables: Tables,
     pub(crate) digests: Digests,
     pub(crate) deviations: Map<StoreBalance, Deviations>,
+    pub(crate) milestones: Milestones,
     /// The last durable frame that is in it.
     pub(crate) log: LogPosition,
 }
@@ -167,6 +169,8 @@ impl Published {
         has: impl Fn(AccountNo) -> bool,
     ) {
         self.tables.take(record, touched, at, &has);
+        self.milestones
+            .take(record, touched, at, &self.tables.chains, &has);
         for (key, deviation) in deviations(record) {
             if !has(key.0) {
                 self.deviations

@@ -161,16 +161,18 @@ pub struct Visited<L, E> {
 
 /// The newest entry, from `start` on backwards, that satisfies a predicate; none if none does.
 ///
-/// The predicate is monotone: if it holds for an entry it holds for all older ones, as "recorded at or before T" does.
-/// Each entry is read at most once, and at most 3·(log₂ n + 1) are: one a tree on the way back, two a level on the way
-/// down.
+/// The predicate is monotone: if it holds for an entry it holds for all older ones, as "recorded at or before T" does. `known`
+/// tells it, where it can, from the link alone. Each entry is read at most once, and at most 3·(log₂ n + 1) are: one a tree
+/// on the way back, two a level on the way down.
 pub fn seek<L: Copy + Eq, E, F>(
     start: Option<L>,
+    known: impl Fn(L) -> Option<bool>,
     mut read: impl FnMut(L) -> Result<Visited<L, E>, F>,
-    mut holds: impl FnMut(&E) -> bool,
+    holds: impl Fn(&E) -> bool,
 ) -> Result<Option<(L, E)>, F> {
-    // The newest entry known to satisfy the predicate, and the next to look at, which is newer.
-    let mut best: Option<(L, E)> = None;
+    // The newest entry known to satisfy the predicate, unless it was not read yet without its content; and the next to look
+    // at, which is newer.
+    let mut best: Option<(L, Option<E>)> = None;
     let mut at = start;
     while let Some(link) = at {
         let visited = read(link)?;
@@ -180,26 +182,34 @@ pub fn seek<L: Copy + Eq, E, F>(
         // `link` is too new. Jump as far as is still too new; what is not is a bound.
         let mut links = visited.links;
         at = loop {
-            let known = best.as_ref().map(|best| best.0);
-            if links.prev == known {
+            let bound = best.as_ref().map(|best| best.0);
+            if links.prev == bound {
                 // Nothing lies between; without a bound that is the chain's beginning.
                 break None;
             }
             let Some(jump) = links
                 .jump
-                .filter(|_| links.jump != known && links.jump != links.prev)
+                .filter(|_| links.jump != bound && links.jump != links.prev)
             else {
                 break links.prev;
             };
-            let visited = read(jump)?;
-            if holds(&visited.entry) {
-                best = Some((jump, visited.entry));
-                break links.prev.filter(|prev| *prev != jump);
+            let found = match known(jump) {
+                Some(true) => None,
+                _ => Some(read(jump)?),
+            };
+            match found {
+                Some(visited) if !holds(&visited.entry) => links = visited.links,
+                old_enough => {
+                    best = Some((jump, old_enough.map(|visited| visited.entry)));
+                    break links.prev.filter(|prev| *prev != jump);
+                }
             }
-            links = visited.links;
         };
     }
-    Ok(best)
+    match best {
+        Some((link, None)) => Ok(Some((link, read(link)?.entry))),
+        best => Ok(best.and_then(|(link, entry)| Some((link, entry?)))),
+    }
 }
 
 #[cfg(test)]
@@ -251,9 +261,14 @@ mod tests {
         assert!(size_of::<Roots<u64>>() <= 56);
     }
 
-    fn check(n: u64, wanted: u64) {
+    /// Searches a chain of which it is known where the wanted one lies, give or take so many.
+    fn check(n: u64, wanted: u64, vague: u64) -> usize {
         let (roots, entries) = chain(n);
         let mut reads = std::collections::BTreeSet::new();
+        let known = |link: u64| match link.abs_diff(wanted) > vague {
+            true => Some(link < wanted),
+            false => None,
+        };
         let read = |link: u64| {
             assert!(reads.insert(link), "read twice");
             Ok::<_, ()>(Visited {
@@ -261,38 +276,49 @@ mod tests {
                 links: entries[link as usize],
             })
         };
-        let found = seek(roots.newest(), read, |entry| *entry <= wanted).unwrap();
+        let found = seek(roots.newest(), known, read, |entry| *entry <= wanted).unwrap();
         let expected = wanted.min(n);
         assert_eq!(
             found,
             (expected > 0).then_some((expected, expected)),
-            "{wanted} of {n}"
+            "{wanted} of {n}, known but for {vague}"
         );
         let bound = if n == 0 { 0 } else { 3 * (n.ilog2() as usize + 1) };
         assert!(reads.len() <= bound, "{} reads for {wanted} of {n}", reads.len());
+        reads.len()
     }
 
     #[test]
     fn small_chains_are_searched_completely() {
         for n in 0..130 {
             for wanted in 0..=n + 1 {
-                check(n, wanted);
+                let all = check(n, wanted, u64::MAX);
+                for vague in [0, 1, 3] {
+                    assert!(check(n, wanted, vague) <= all, "what is known is not read more");
+                }
             }
         }
     }
 
     proptest! {
         #[test]
-        fn any_entry_is_found_in_few_reads(n in 1..60_000_u64, share in 0..=1000_u64) {
-            check(n, n * share / 1000);
-            check(n, n.saturating_sub(share));
+        fn any_entry_is_found_in_few_reads(n in 1..60_000_u64, share in 0..=1000_u64, vague in 0..2000_u64) {
+            for wanted in [n * share / 1000, n.saturating_sub(share)] {
+                let all = check(n, wanted, u64::MAX);
+                prop_assert!(check(n, wanted, vague) <= all);
+            }
         }
     }
 
     #[test]
     fn a_failed_read_is_passed_on() {
         let (roots, _) = chain(10);
-        let found = seek(roots.newest(), |_| Err::<Visited<u64, u64>, _>("no"), |_| true);
+        let found = seek(
+            roots.newest(),
+            |_| None,
+            |_| Err::<Visited<u64, u64>, _>("no"),
+            |_| true,
+        );
         assert_eq!(found, Err("no"));
     }
 }

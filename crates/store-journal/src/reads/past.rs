@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::{Account, AccountId, Asset, Counters, Micros, Position, Slot};
+use ledger::{Account, AccountId, Asset, BookNo, Counters, Micros, Position, Slot};
 use store::{AccountBalances, AsOf, AssetBalance, Cursor, EntryView, Listed, Page, Stamped, Viewer};
 
 use super::{Read, Seen, View};
@@ -12,6 +12,7 @@ use crate::payload::BalanceKey;
 
 /// An account and where its past begins, taken at one moment.
 pub(super) struct AccountThen {
+    book: BookNo,
     account: Arc<Account>,
     currency: Option<Arc<Asset>>,
     chains: Vec<ChainThen>,
@@ -62,6 +63,7 @@ impl Seen<'_> {
         chains.sort_unstable_by_key(|chain| chain.asset.no);
         let currency = slot.account.currency.map(|asset| self.asset(asset));
         AccountThen {
+            book: self.book.no,
             account: Arc::clone(&slot.account),
             currency,
             chains,
@@ -84,7 +86,7 @@ impl History<'_> {
         let mut balances = Vec::with_capacity(account.chains.len());
         for chain in account.chains {
             let key = (account.account.no, chain.asset.no);
-            let found = self.seek_balance(chain.newest, key, until(as_of))?;
+            let found = self.seek_balance(chain.newest, account.book, key, until(as_of))?;
             let (mut counters, credit, last, last_at) = match found {
                 Some((_, record)) => {
                     let entry = last_entry(&record, key).expect("the record is on the balance's chain");
@@ -118,13 +120,14 @@ impl History<'_> {
     /// Moves each chain to its newest record that is old enough.
     pub(super) fn seek_all(
         &self,
+        book: BookNo,
         chains: Vec<(BalanceKey, Locator)>,
         until: Until,
     ) -> Read<Vec<(BalanceKey, Locator)>> {
         let mut found = Vec::with_capacity(chains.len());
         for (key, newest) in chains {
             found.extend(
-                self.seek_balance(Some(newest), key, until)?
+                self.seek_balance(Some(newest), book, key, until)?
                     .map(|(at, _)| (key, at)),
             );
         }
@@ -187,7 +190,7 @@ impl View {
         to: Option<Micros>,
         page: Page,
     ) -> Read<Option<Listed<EntryView>>> {
-        let (history, no, mut chains, position) = {
+        let (history, book, no, mut chains, position) = {
             let published = self.published();
             let seen = Seen::new(&published, viewer)?;
             let Some(slot) = seen.slot(account) else {
@@ -195,13 +198,14 @@ impl View {
             };
             (
                 self.history(&published),
+                seen.book.no,
                 slot.account.no,
                 seen.newest_of(slot),
                 seen.position(),
             )
         };
         for until in start_of(page, to) {
-            chains = history.seek_all(chains, until)?;
+            chains = history.seek_all(book, chains, until)?;
         }
         let mut found = Vec::new();
         history.walk_balances(chains, |record| {

@@ -265,13 +265,13 @@ fn walk(
         From::Nowhere => Ok(()),
         From::Book(mut at) => {
             for until in starts {
-                at = history.seek_book(at, *until)?;
+                at = history.seek_book(at, book, *until)?;
             }
             history.walk_book(at, visit)
         }
         From::Balances(mut chains) => {
             for until in starts {
-                chains = history.seek_all(chains, *until)?;
+                chains = history.seek_all(book, chains, *until)?;
             }
             history.walk_balances(chains, visit)
         }

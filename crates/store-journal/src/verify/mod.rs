@@ -16,6 +16,7 @@ use crate::find::{find_row, read_payload};
 use crate::frozen::Frozen;
 use crate::history::History;
 use crate::log::{Disk, KeyTable, Locator, LogError, LogReader};
+use crate::milestones::Milestones;
 use crate::open::{OpenError, Opened, Options, open};
 use crate::payload::{split, touched};
 use crate::snapshot;
@@ -193,6 +194,7 @@ struct Given {
     tables: Tables,
     digests: Digests,
     deviations: ledger::Map<StoreBalance, Vec<Deviation>>,
+    milestones: Milestones,
 }
 
 impl Default for Given {
@@ -201,6 +203,7 @@ impl Default for Given {
             tables: Tables::new(),
             digests: Digests::default(),
             deviations: ledger::Map::default(),
+            milestones: Milestones::default(),
         }
     }
 }
@@ -243,6 +246,8 @@ impl Check<'_> {
         let journal = &mut self.journal;
         journal.digests.take(record.book, canonical);
         journal.tables.take(&record, &touched, at, |_| false);
+        let chains = &journal.tables.chains;
+        journal.milestones.take(&record, &touched, at, chains, |_| false);
         for (key, deviation) in deviations(&record) {
             let all = journal.deviations.entry((record.book, key)).or_default();
             all.push(deviation);

@@ -30,9 +30,16 @@ pub(super) fn keyless(state: &State, keyed: &BTreeSet<Subject>) -> Vec<(BookNo, 
 /// What differs.
 pub(super) fn compare(journal: &Given, memory: &Published) -> Result<(), String> {
     compare_tables(&journal.tables, &memory.tables)?;
-    let mut books = journal.tables.state.books().map(|book| book.no);
-    if let Some(no) = books.find(|no| journal.digests.of(*no) != memory.digests.of(*no)) {
-        return Err(format!("book {no}: its digest differs from the journal"));
+    for no in journal.tables.state.books().map(|book| book.no) {
+        if journal.digests.of(no) != memory.digests.of(no) {
+            return Err(format!("book {no}: its digest differs from the journal"));
+        }
+        if journal.milestones.of(no) != memory.milestones.of(no) {
+            return Err(format!("book {no}: its milestones differ from the journal"));
+        }
+    }
+    if !journal.milestones.same_chains(&memory.milestones) {
+        return Err("the marks of the balances' chains differ from the journal".into());
     }
     let same = journal.deviations.len() == memory.deviations.len()
         && journal

@@ -5,6 +5,7 @@ mod common;
 mod ends;
 mod flips;
 mod holdings;
+mod past;
 mod races;
 mod reopening;
 mod signing;
