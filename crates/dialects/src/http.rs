@@ -65,8 +65,21 @@ pub trait Headers: Sync {
     /// ASCII and spaces.
     fn get(&self, name: &str) -> Option<&str>;
 
-    /// How many headers have this name, be they text or not.
-    fn count(&self, name: &str) -> usize;
+    /// The same, where a second one would matter.
+    fn given(&self, name: &str) -> Given<'_>;
+}
+
+/// What a request has of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given<'a> {
+    /// None with this name.
+    Nothing,
+    /// One, which is text of visible ASCII and spaces.
+    Once(&'a str),
+    /// One that is no such text.
+    Unreadable,
+    /// Several.
+    Often,
 }
 
 /// For tests: names in any case with their values.
@@ -76,9 +89,13 @@ impl Headers for Vec<(String, String)> {
         found.map(|(_, value)| value.as_str())
     }
 
-    fn count(&self, name: &str) -> usize {
-        let same = |(other, _): &&(String, String)| other.eq_ignore_ascii_case(name);
-        self.iter().filter(same).count()
+    fn given(&self, name: &str) -> Given<'_> {
+        let mut same = self.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        match (same.next(), same.next()) {
+            (None, _) => Given::Nothing,
+            (Some((_, value)), None) => Given::Once(value),
+            _ => Given::Often,
+        }
     }
 }
 
@@ -165,11 +182,11 @@ impl<'a> Request<'a> {
     /// # Errors
     /// [`Problem::BadRequest`] when it is not text, or there twice: one of two values would be the wrong one.
     pub fn only_header(&self, name: &str) -> Result<Option<&'a str>, Problem> {
-        match (self.headers.count(name), self.headers.get(name)) {
-            (0, _) => Ok(None),
-            (1, Some(text)) => Ok(Some(text)),
-            (1, None) => Err(Problem::bad(name, "must be visible ASCII characters")),
-            _ => Err(Problem::bad(name, "stands here twice; name it once")),
+        match self.headers.given(name) {
+            Given::Nothing => Ok(None),
+            Given::Once(text) => Ok(Some(text)),
+            Given::Unreadable => Err(Problem::bad(name, "must be visible ASCII characters")),
+            Given::Often => Err(Problem::bad(name, "stands here twice; name it once")),
         }
     }
 
@@ -281,7 +298,7 @@ pub struct Response {
     /// The status: 100 ..= 599.
     pub status: u16,
     /// Headers: names in lower case.
-    pub headers: SmallVec<[(&'static str, Cow<'static, str>); 6]>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The body.
     pub body: Bytes,
     /// The wire format that answered, and the pattern of its route; `None` where the path or the method is nobody's.
@@ -313,7 +330,8 @@ impl Response {
     pub fn empty(status: u16) -> Self {
         Self {
             status,
-            headers: SmallVec::new(),
+            // More are rare. In place they would be copied with each step that an answer takes.
+            headers: Vec::with_capacity(6),
             body: Bytes::new(),
             rest: None,
             route: None,

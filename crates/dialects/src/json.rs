@@ -89,13 +89,13 @@ impl Json {
     }
 
     /// An integer of any type as a number.
-    pub fn int(&mut self, value: impl itoa::Integer) {
+    pub fn int(&mut self, value: impl Integer) {
         self.separate();
         push_int(&mut self.body, value);
     }
 
     /// An integer of any type as a string.
-    pub fn int_string(&mut self, value: impl itoa::Integer) {
+    pub fn int_string(&mut self, value: impl Integer) {
         self.quoted(|body| push_int(body, value));
     }
 
@@ -133,9 +133,20 @@ impl Json {
     }
 }
 
+/// An integer of any type.
+pub trait Integer: itoa::Integer + Copy + TryInto<i64> {}
+
+impl<T: itoa::Integer + Copy + TryInto<i64>> Integer for T {}
+
 /// Appends an integer's digits.
-pub fn push_int(out: &mut Vec<u8>, value: impl itoa::Integer) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+pub fn push_int(out: &mut Vec<u8>, value: impl Integer) {
+    let mut digits = itoa::Buffer::new();
+    // Nearly all are small, and two machine words cost several times what one costs.
+    let digits = match value.try_into() {
+        Ok(small) => digits.format(small),
+        Err(_) => digits.format(value),
+    };
+    out.extend_from_slice(digits.as_bytes());
 }
 
 /// Appends an amount of `minor` units in major units with exactly `places` decimals: -1050 with 2 is `-10.50`.

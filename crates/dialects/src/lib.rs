@@ -29,7 +29,7 @@ pub mod time;
 
 pub use answer::answer;
 pub use config::Config;
-pub use http::{Arriving, Body, Context, Headers, Method, Request, Response, Rest};
+pub use http::{Arriving, Body, Context, Given, Headers, Method, Request, Response, Rest};
 pub use route::{Access, BodySize, Boxed, Dialect, Endpoint, Handler, Route, handle};
 pub use router::{Found, Router};
 

@@ -11,12 +11,16 @@ use crate::spelling;
 
 /// An answer that was taken at `position`.
 pub(super) fn read(position: Position, body: Json) -> Response {
-    Response::json(200, body).with("saldo-position", position.to_string())
+    Response::json(200, body).with("saldo-position", digits(position))
+}
+
+fn digits(position: Position) -> String {
+    itoa::Buffer::new().format(position.0).to_owned()
 }
 
 /// Adds to an answer where its command stands, and whether it was recorded before.
 pub(super) fn recorded(response: Response, position: Position, replayed: bool) -> Response {
-    let response = response.with("saldo-position", position.to_string());
+    let response = response.with("saldo-position", digits(position));
     match replayed {
         true => response.with("idempotency-replayed", "true"),
         false => response,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dialects::{Arriving, Body, Boxed, Headers, Method, Request, Response, Router};
+use dialects::{Arriving, Body, Boxed, Given, Headers, Method, Request, Response, Router};
 use http_body::{Body as _, Frame};
 use http_body_util::{Either, Full};
 use hyper::HeaderMap;
@@ -102,7 +102,7 @@ impl Server {
         };
         let path = head.uri.path();
         if response.header("x-request-id").is_none() {
-            response.set("x-request-id", id.to_string());
+            response.set("x-request-id", id.text());
         }
         let taken = begun.elapsed();
         let micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
@@ -144,7 +144,7 @@ impl Server {
                 Some(page) => page,
                 None => {
                     let method = Method::parse(head.method.as_str());
-                    let text = id.to_string();
+                    let text = id.text();
                     let routed = self.routed(head, incoming, &text);
                     let response = match &self.traces {
                         None => routed.await,
@@ -167,10 +167,10 @@ impl Server {
     /// The same for whoever has an operator's key: it tells of all clients together.
     async fn metrics_for_operators(&self, headers: &HeaderMap) -> Response {
         let fields = Fields(headers);
-        let given = fields
-            .get("authorization")
-            .filter(|_| fields.count("authorization") == 1)
-            .and_then(|value| value.split_once(' '));
+        let given = match fields.given("authorization") {
+            Given::Once(value) => value.split_once(' '),
+            _ => None,
+        };
         let caller = match given {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
                 self.service.authenticate_token(token.trim()).await
@@ -239,11 +239,24 @@ impl Server {
                 Cow::Owned(text) => HeaderValue::try_from(text),
             };
             match value {
-                Ok(value) => drop(headers.append(HeaderName::from_static(name), value)),
+                Ok(value) => drop(headers.append(header_name(name), value)),
                 Err(error) => tracing::error!(name, %error, "a header could not be sent"),
             }
         }
         spelled
+    }
+}
+
+/// The name of a header. Those that most answers have are not read again each time.
+fn header_name(name: &'static str) -> HeaderName {
+    static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+    static POSITION: HeaderName = HeaderName::from_static("saldo-position");
+    match name {
+        "content-type" => header::CONTENT_TYPE,
+        "location" => header::LOCATION,
+        "x-request-id" => REQUEST_ID.clone(),
+        "saldo-position" => POSITION.clone(),
+        other => HeaderName::from_static(other),
     }
 }
 
@@ -389,7 +402,12 @@ impl Headers for Fields<'_> {
         self.0.get(name)?.to_str().ok()
     }
 
-    fn count(&self, name: &str) -> usize {
-        self.0.get_all(name).iter().count()
+    fn given(&self, name: &str) -> Given<'_> {
+        let mut all = self.0.get_all(name).iter();
+        match (all.next(), all.next()) {
+            (None, _) => Given::Nothing,
+            (Some(value), None) => value.to_str().map_or(Given::Unreadable, Given::Once),
+            _ => Given::Often,
+        }
     }
 }
