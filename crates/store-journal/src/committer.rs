@@ -177,6 +177,9 @@ impl Committer {
                     accounts.for_each(|(account, _)| published.tables.prefetch(book, *account));
                 }
                 published.take(&item.record, &item.touched, item.at, |_| false);
+                if let Some(account) = &item.account {
+                    published.tables.share(item.record.book, account);
+                }
                 tips.insert(item.record.book, item.record.position);
                 for (hash, before) in &item.repeats {
                     let replaced = before.is_some_and(|before| self.keys.replace(*hash, before, item.at));

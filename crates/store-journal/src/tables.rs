@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use ledger::{AccountNo, AssetNo, BookNo, Completeness, Map, Pages, Record, Slot, State, apply};
+use ledger::{
+    Account, AccountNo, Action, AssetNo, BookNo, Completeness, Map, Pages, Record, Slot, State, apply,
+};
 use smallvec::SmallVec;
 
 use crate::effective::{Deviation, Deviations};
@@ -107,6 +109,25 @@ impl Tables {
         }
         let book = self.books.get(&book).map_or(none, Roots::next);
         (book, balances)
+    }
+
+    /// The row of the account that a record made or changed.
+    pub(crate) fn account_of(&self, record: &Record) -> Option<Arc<Account>> {
+        let id = match &record.action {
+            Action::CreateAccount(new) => new.id,
+            Action::UpdateAccount(change) => change.id,
+            _ => return None,
+        };
+        let slot = self.state.book(record.book)?.slot(id).ok()??;
+        Some(Arc::clone(&slot.account))
+    }
+
+    /// Shares a row with the tables that it is from. It is the one that is here: both took the same records.
+    pub(crate) fn share(&mut self, book: BookNo, account: &Arc<Account>) {
+        if let Some(slot) = self.state.book_mut(book).slots.get_mut(account.no) {
+            debug_assert_eq!(slot.account, *account);
+            slot.account = Arc::clone(account);
+        }
     }
 
     /// Takes a record that lies at `at`: rows and chains. Accounts that `has` it already keep their chains.

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ledger::{Action, BookNo, Command, Decided, Decision, Micros, Record, RowKey, decide, encode};
+use ledger::{Account, Action, BookNo, Command, Decided, Decision, Micros, Record, RowKey, decide, encode};
 use smallvec::SmallVec;
 use store::gather::{Asked, Inbox, Reply, Submission};
 use store::{Outcome, StoreError};
@@ -41,6 +41,8 @@ pub(crate) struct Item {
     pub(crate) unique: SmallVec<[u64; 2]>,
     /// Each with the record before that has it.
     pub(crate) repeats: SmallVec<[(u64, Option<Locator>); 1]>,
+    /// The register's row of an account that it made or changed, so that both tables share it.
+    pub(crate) account: Option<Arc<Account>>,
 }
 
 /// A decided batch.
@@ -495,6 +497,7 @@ impl Writer {
             touched,
             unique,
             repeats,
+            account: self.tables.account_of(record),
         };
         // At once, so that the next command finds it. Readers leave out what is behind the end that they see.
         for hash in &item.unique {
