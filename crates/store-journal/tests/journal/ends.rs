@@ -188,6 +188,82 @@ async fn after_a_failed_sync_nothing_is_answered_that_may_be_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_submission_of_several_frames_is_unknown_when_the_last_one_fails() {
+    const COMMANDS: u64 = 100;
+    let place = tempfile::tempdir().expect("a folder is made");
+    let stage = Stage::new(folder(place.path(), true).expect("the folder is there"));
+    let (store, _) = open_on(&stage, |options| options.cut_at = 8);
+    begin(&store).await;
+    let before = store.position(BOOK).await.expect("the book is there");
+    let commands: Vec<_> = (1..=COMMANDS)
+        .map(|id| book(transaction(id.into(), vec![posting(WORLD, MAIN, 1)])))
+        .collect();
+    stage.hold_syncs_back();
+    let store = Arc::new(store);
+    let sending = tokio::spawn({
+        let (store, commands) = (Arc::clone(&store), commands.clone());
+        async move { store.submit(commands).await }
+    });
+    stage.wait_for("hold", ".log");
+    stage.fail_syncs();
+    let answers = sending.await.expect("it was answered");
+    assert_eq!(answers, vec![Err(StoreError::UnknownFate); COMMANDS as usize]);
+    let seen = store.position(BOOK).await.expect("the book is there");
+    let durable = seen.0 - before.0;
+    assert!(
+        (8..COMMANDS).contains(&durable),
+        "{durable} are in the first frame"
+    );
+    drop(store);
+    check(place.path()).expect("the store is good");
+    // Sent again, each is there once.
+    let store = open(place.path());
+    for (nth, answer) in (1..).zip(store.submit(commands).await) {
+        match answer {
+            Ok(Outcome::Replayed(_)) => {}
+            Ok(Outcome::Recorded(_)) => assert!(nth > durable, "command {nth} was durable"),
+            other => panic!("command {nth}: {other:?}"),
+        }
+    }
+    assert_eq!(store.position(BOOK).await, Ok(Position(before.0 + COMMANDS)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_a_frame_is_open_is_judged_by_the_time_of_then() {
+    let place = tempfile::tempdir().expect("a folder is made");
+    let stage = Stage::new(folder(place.path(), true).expect("the folder is there"));
+    let time = Arc::new(AtomicI64::new(now().0));
+    let clock = Arc::clone(&time);
+    let (store, _) = open_on(&stage, |options| {
+        options.clock = Arc::new(move || Micros(clock.load(Ordering::Acquire)));
+    });
+    begin(&store).await;
+    stage.hold_syncs_back();
+    let store = Arc::new(store);
+    let send = |id: u128| {
+        let command = Command {
+            stamp: Micros(time.load(Ordering::Acquire)),
+            ..book(transaction(id, vec![posting(WORLD, MAIN, 1)]))
+        };
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.submit(vec![command]).await })
+    };
+    let first = send(1);
+    stage.wait_for("hold", ".log");
+    let second = send(2);
+    // The second one's frame is open by now, and stays so. If not, nothing is shown, and nothing fails.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    time.fetch_add(10_000_000, Ordering::AcqRel);
+    let third = send(3);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    stage.sync_again();
+    for sent in [first, second, third] {
+        let answers = sent.await.expect("it was answered");
+        assert!(matches!(answers[..], [Ok(Outcome::Recorded(_))]), "{answers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_reads_go_on_and_writes_wait_for_space() {
     let place = tempfile::tempdir().expect("a folder is made");
     let stage = Stage::new(folder(place.path(), true).expect("the folder is there"));

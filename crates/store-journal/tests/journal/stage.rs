@@ -16,15 +16,25 @@ struct Scene {
     held_back: Option<&'static str>,
     /// How many writes to snapshots are left until whoever makes one waits.
     writes_left: Option<u64>,
-    /// What was made, renamed and unlocked, in order.
+    syncs: Syncs,
+    /// What was made, renamed, unlocked and held back, in order.
     done: Vec<String>,
+}
+
+/// What becomes of syncs.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Syncs {
+    #[default]
+    Done,
+    /// Those of segments wait.
+    HeldBack,
+    Failing,
 }
 
 #[derive(Default)]
 struct Play {
     scene: Mutex<Scene>,
     changed: Condvar,
-    fail_syncs: AtomicBool,
     full: AtomicBool,
     /// There is no space for files that are to be called so in the end.
     refused: Mutex<Option<&'static str>>,
@@ -73,8 +83,23 @@ impl Stage {
         self.play.changed.notify_all();
     }
 
+    /// From now on syncs fail; one that was held back is done.
     pub(crate) fn fail_syncs(&self) {
-        self.play.fail_syncs.store(true, Ordering::Release);
+        self.sync_from_now_on(Syncs::Failing);
+    }
+
+    /// From now on syncs of segments wait until [`Stage::sync_again`] or [`Stage::fail_syncs`].
+    pub(crate) fn hold_syncs_back(&self) {
+        self.sync_from_now_on(Syncs::HeldBack);
+    }
+
+    pub(crate) fn sync_again(&self) {
+        self.sync_from_now_on(Syncs::Done);
+    }
+
+    fn sync_from_now_on(&self, syncs: Syncs) {
+        self.play.scene.lock().syncs = syncs;
+        self.play.changed.notify_all();
     }
 
     /// Whether there is no space for another segment.
@@ -213,10 +238,19 @@ impl DiskFile for File {
     }
 
     fn sync_data(&self) -> Result<(), DiskError> {
-        if self.play.fail_syncs.load(Ordering::Acquire) {
+        let mut scene = self.play.scene.lock();
+        if scene.syncs == Syncs::Failing {
             let error = std::io::Error::other("the test says so");
             return Err(DiskError::from_io("sync", "a file", error));
         }
+        if scene.syncs == Syncs::HeldBack && self.name.ends_with(".log") {
+            scene.done.push(format!("hold {}", self.name));
+            self.play.changed.notify_all();
+            while scene.syncs == Syncs::HeldBack {
+                self.play.changed.wait(&mut scene);
+            }
+        }
+        drop(scene);
         self.inner.sync_data()
     }
 }
