@@ -11,4 +11,5 @@ mod properties;
 mod script;
 mod tables;
 mod text;
+mod words;
 mod world;

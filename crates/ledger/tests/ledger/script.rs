@@ -26,17 +26,16 @@
 use std::collections::HashMap;
 
 use ledger::{
-    AccountChange, AccountId, AccountStatus, Action, Amount, ApiKeyId, AssetKind, AssetName, BookNo, Capture,
-    ClientChange, ClientId, Command, Credit, CreditChange, CustomerChange, CustomerId, Decimal, Done,
-    Fingerprint, HoldTerms, Key, KeyRotation, LimitChange, Micros, NewAccount, NewApiKey, NewClient,
-    NewCustomer, Notes, Owner, Parts, Posting, Postings, Purpose, Rate, Record, Rejection, Release, Reverse,
-    Scopes, State, Text, Transaction, TransactionId,
+    AccountChange, AccountId, AccountStatus, Action, ApiKeyId, AssetKind, BookNo, Capture, ClientChange,
+    ClientId, Command, Credit, CustomerChange, CustomerId, Decimal, Done, Fingerprint, HoldTerms, Key,
+    KeyRotation, Micros, NewAccount, NewApiKey, NewClient, NewCustomer, Notes, Owner, Posting, Postings,
+    Purpose, Rate, Record, Rejection, Release, Reverse, Scopes, State, Text, Transaction, TransactionId,
 };
 
+use crate::words::{SECOND, Words, amount, asset, hash, parse_parts, seconds, signed};
 use crate::world::{Reply, World};
 
 const START: i64 = 1_700_000_000_000_000;
-const SECOND: i64 = 1_000_000;
 
 const PRELUDE: &str = "
     @operator init
@@ -78,105 +77,6 @@ struct Script {
     parties: HashMap<String, (Owner, BookNo)>,
     now: i64,
     lines: u64,
-}
-
-fn hash(text: &str) -> [u8; 16] {
-    match Key::named(text) {
-        Key::Named(bytes) => bytes,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn seconds(text: &str) -> i64 {
-    let number = text.strip_suffix('s').expect("seconds, as 60s");
-    number.parse::<i64>().expect("seconds, as 60s") * SECOND
-}
-
-fn amount(text: &str) -> Amount {
-    if let Some(below) = text.strip_prefix("max") {
-        let below = below.strip_prefix('-').unwrap_or("0");
-        return Amount::MAX.checked_sub(amount(below)).expect("an amount");
-    }
-    if let Some(power) = text.strip_prefix("2^") {
-        return Amount::new(1 << power.parse::<u32>().expect("a power")).expect("an amount");
-    }
-    Amount::parse(text).unwrap_or_else(|error| panic!("{text:?} {error}"))
-}
-
-fn signed(text: &str) -> i128 {
-    match text.strip_prefix('-') {
-        Some(digits) => -amount(digits).signed(),
-        None => amount(text).signed(),
-    }
-}
-
-fn asset(text: &str) -> AssetName {
-    AssetName::parse(text).unwrap_or_else(|| panic!("{text:?} is no asset"))
-}
-
-/// The words of a line: those with `=` are options, single words are flags where the verb knows them.
-struct Words<'a> {
-    plain: Vec<&'a str>,
-    options: Vec<(&'a str, &'a str)>,
-}
-
-impl<'a> Words<'a> {
-    fn new(text: &'a str) -> Self {
-        let is_option = |word: &&str| word.contains('=');
-        Self {
-            plain: text.split_whitespace().filter(|word| !is_option(word)).collect(),
-            options: text
-                .split_whitespace()
-                .filter(is_option)
-                .filter_map(|word| word.split_once('='))
-                .collect(),
-        }
-    }
-
-    fn option(&self, name: &str) -> Option<&'a str> {
-        self.options
-            .iter()
-            .find(|(option, _)| *option == name)
-            .map(|(_, value)| *value)
-    }
-
-    fn flag(&mut self, name: &str) -> bool {
-        let before = self.plain.len();
-        self.plain.retain(|word| *word != name);
-        self.plain.len() < before
-    }
-
-    fn limits(&self) -> Vec<LimitChange> {
-        let limits = self.options.iter().filter(|(name, _)| *name == "limit");
-        limits.map(|(_, limit)| parse_limit(limit)).collect()
-    }
-}
-
-fn parse_limit(text: &str) -> LimitChange {
-    let mut parts = text.split(',');
-    let mut limit = LimitChange {
-        asset: asset(parts.next().expect("an asset")),
-        credit: None,
-        max_balance: None,
-    };
-    for part in parts {
-        match part.split_once('=').expect("credit=… or max=…") {
-            ("credit", "unlimited") => limit.credit = Some(CreditChange::Unlimited),
-            ("credit", digits) => limit.credit = Some(CreditChange::Limit(amount(digits))),
-            ("max", digits) => limit.max_balance = Some(amount(digits)),
-            other => panic!("no limit {other:?}"),
-        }
-    }
-    limit
-}
-
-fn parse_parts(words: &[&str]) -> Option<Parts> {
-    let text = words.first()?;
-    let part = |text: &str| match text.split_once(':') {
-        Some((index, digits)) => (index.parse().expect("an index"), amount(digits)),
-        None => (0, amount(text)),
-    };
-    Some(text.split(',').map(part).collect())
 }
 
 impl Script {
