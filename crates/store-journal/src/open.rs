@@ -196,7 +196,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, place: &str) -> Resu
     let (mut runs, mut made) = (Vec::new(), Vec::new());
     for span in sealed {
         let mine = known(span);
-        match Run::open(&**disk, &store, span.number) {
+        match Run::of(&**disk, &store, span.number) {
             Ok(run) => runs.push(run),
             Err(error) => made.push(make(span.number, &error, mine)?),
         }

@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 use service::Problem;
 
 use super::forms::Form;
-use super::tape::{Node, Tape};
+use super::tape::{DEPTH_MAX, Node, Tape};
 use crate::http::Request;
 
 /// Where a value stands in its body.
@@ -95,7 +95,7 @@ impl<'a> Document<'a> {
             let error = serde_json::from_str::<IgnoredAny>(json).err();
             Place::Body.fault(match error {
                 Some(error) => format!("is not JSON: {error}"),
-                None => "is not JSON".to_owned(),
+                None => format!("must not nest deeper than {DEPTH_MAX} levels"),
             })
         })?;
         Ok(Self(tape))

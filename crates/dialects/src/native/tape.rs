@@ -28,6 +28,9 @@ pub(super) struct Inside<'t> {
     mark: usize,
 }
 
+/// How deep a text may nest. More is nothing that is asked for, and would take many marks.
+pub(super) const DEPTH_MAX: usize = 128;
+
 /// The bit of a string's mark that says that an escape is in it.
 const ESCAPE: u32 = 1 << 31;
 
@@ -35,7 +38,7 @@ impl<'a> Tape<'a> {
     /// The most bytes of a text.
     const MOST: usize = (ESCAPE - 1) as usize;
 
-    /// `None` for what is no JSON, or has 2 GiB.
+    /// `None` for what is no JSON, nests deeper than [`DEPTH_MAX`], or has 2 GiB.
     pub(super) fn of(json: &'a str) -> Option<Self> {
         if json.len() > Self::MOST {
             return None;
@@ -154,6 +157,7 @@ struct Scan<'a> {
     /// The mark of the innermost container that is open. Where the mark behind that one will stand is as long the container
     /// around it.
     open: u32,
+    depth: usize,
 }
 
 /// No container: none is the one behind the last possible mark.
@@ -167,6 +171,7 @@ impl<'a> Scan<'a> {
             // Of what is sent most, a mark comes each twenty bytes.
             marks: Vec::with_capacity(json.len() / 16 + 8),
             open: NONE,
+            depth: 0,
         }
     }
 
@@ -196,6 +201,10 @@ impl<'a> Scan<'a> {
                 self.mark();
                 self.marks.push(self.open);
                 self.open = mark;
+                self.depth += 1;
+                if self.depth > DEPTH_MAX {
+                    return None;
+                }
                 self.at += 1;
                 self.space();
                 // An empty one ends at once: see `another`.
@@ -239,6 +248,7 @@ impl<'a> Scan<'a> {
                 let behind = self.marks.len() as u32;
                 let around = self.marks.get_mut(self.open as usize + 1)?;
                 self.open = std::mem::replace(around, behind);
+                self.depth -= 1;
                 Some(false)
             }
             _ => None,
@@ -480,9 +490,14 @@ mod tests {
     }
 
     #[test]
-    fn depth_costs_no_stack() {
-        let deep = "[".repeat(1_000_000) + &"]".repeat(1_000_000);
-        assert!(Tape::of(&deep).is_some());
-        assert!(Tape::of(&deep[1..]).is_none());
+    fn depth_has_an_end() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(Tape::of(&nested(DEPTH_MAX)).is_some());
+        assert!(Tape::of(&nested(DEPTH_MAX + 1)).is_none());
+        let beside = vec![nested(DEPTH_MAX - 1); 3].join(",");
+        assert!(
+            Tape::of(&format!("[{beside}]")).is_some(),
+            "what is beside is no deeper"
+        );
     }
 }

@@ -18,7 +18,7 @@ pub type Pairs = Vec<(u64, Locator)>;
 
 /// Fills an empty table from runs, and from what is in memory already. A run that can't be read or was damaged is the error,
 /// with its place among the runs; the table is then of no use.
-pub fn load(keys: &KeyTable, runs: &[Run], made: &[Pairs]) -> Result<(), (usize, RunError)> {
+pub fn load(keys: &KeyTable, runs: &[Run<'_>], made: &[Pairs]) -> Result<(), (usize, RunError)> {
     let all: u64 = runs.iter().map(Run::count).sum();
     let parts = (all / PART_PAIRS).clamp(1, PARTS).next_power_of_two();
     let next = AtomicU64::new(0);
@@ -29,14 +29,23 @@ pub fn load(keys: &KeyTable, runs: &[Run], made: &[Pairs]) -> Result<(), (usize,
             if part >= parts {
                 return Ok(checked);
             }
-            checked.push((part, load_part(keys, runs, made, part, parts)?));
+            match load_part(keys, runs, made, part, parts) {
+                Ok(checksums) => checked.push((part, checksums)),
+                Err(error) => {
+                    // What the others would load is of no use.
+                    next.store(parts, Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
         }
     };
     // What is small is loaded by who opens it.
     let helpers = thread::available_parallelism().map_or(0, |all| all.get() - 1);
     let helpers = helpers.min(parts as usize - 1);
     let mut checked = thread::scope(|scope| {
-        let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
+        // Where there is no thread to be had, there is one less to help.
+        let begin = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let helpers: Vec<_> = (0..helpers).filter_map(begin).collect();
         let mut checked = work()?;
         for helper in helpers {
             checked.extend(helper.join().expect("loading a part panics as it would here")?);
@@ -55,7 +64,7 @@ pub fn load(keys: &KeyTable, runs: &[Run], made: &[Pairs]) -> Result<(), (usize,
 /// Loads one part; answers the checksum of each run's share and how many bytes it has.
 fn load_part(
     keys: &KeyTable,
-    runs: &[Run],
+    runs: &[Run<'_>],
     made: &[Pairs],
     part: u64,
     parts: u64,
@@ -67,13 +76,13 @@ fn load_part(
     let mut checksums = Vec::with_capacity(runs.len());
     for (nth, run) in runs.iter().enumerate() {
         let mut pairs = Vec::new();
-        let at = |hash: Option<u64>| match hash {
-            Some(0) => Ok(0),
-            Some(hash) => run.before(hash),
-            None => Ok(run.count()),
-        };
-        let share = at(from).and_then(|start| {
-            let crc = run.read(start..at(to)?, &mut pairs)?;
+        let share = run.open().and_then(|file| {
+            let at = |hash: Option<u64>| match hash {
+                Some(0) => Ok(0),
+                Some(hash) => file.before(hash),
+                None => Ok(run.count()),
+            };
+            let crc = file.read(at(from)?..at(to)?, &mut pairs)?;
             // It is not known to be what was written before all of it was read.
             let within = |(hash, at): &(u64, Locator)| {
                 from.is_none_or(|from| *hash >= from) && to.is_none_or(|to| *hash < to) && at.get() != 0
@@ -112,9 +121,9 @@ mod tests {
         pairs
     }
 
-    fn runs(disk: &SimDisk, segments: u32) -> Vec<Run> {
+    fn runs(disk: &SimDisk, segments: u32) -> Vec<Run<'_>> {
         (1..=segments)
-            .map(|segment| Run::open(disk, &STORE, segment).expect("written"))
+            .map(|segment| Run::of(disk, &STORE, segment).expect("written"))
             .collect()
     }
 

@@ -85,30 +85,36 @@ pub fn write_run(
 
 /// Reads and checks a segment's run: its pairs, ascending.
 pub fn load_run(disk: &dyn Disk, store: &StoreId, segment: u32) -> Result<Vec<(u64, Locator)>, RunError> {
-    let run = Run::open(disk, store, segment)?;
+    let run = Run::of(disk, store, segment)?;
     let mut pairs = Vec::new();
-    let crc = run.read(0..run.count, &mut pairs)?;
+    let crc = run.open()?.read(0..run.count, &mut pairs)?;
     run.check(crc)?;
     Ok(pairs)
 }
 
 /// A segment's run whose header was checked. Its pairs can be read in parts; that they are what was written says only the
-/// checksum of them all.
-pub struct Run {
-    file: Arc<dyn DiskFile>,
+/// checksum of them all. The file is not kept open: a large store has many.
+pub struct Run<'d> {
+    disk: &'d dyn Disk,
     segment: u32,
     count: u64,
     body_crc: u32,
 }
 
-impl Run {
-    /// Opens a segment's run and checks its header.
-    pub fn open(disk: &dyn Disk, store: &StoreId, segment: u32) -> Result<Self, RunError> {
+/// A run that is being read.
+pub struct OpenRun<'r> {
+    run: &'r Run<'r>,
+    file: Arc<dyn DiskFile>,
+}
+
+impl<'d> Run<'d> {
+    /// A segment's run, its header checked.
+    pub fn of(disk: &'d dyn Disk, store: &StoreId, segment: u32) -> Result<Self, RunError> {
         let file = disk.open(&run_name(segment), OpenMode::Existing)?;
         let mut head = [0; HEADER];
         let read = file.read_at(&mut head, 0)?;
         let run = Self {
-            file,
+            disk,
             segment,
             count: u64::from_le_bytes(head[32..40].try_into().expect("eight bytes")),
             body_crc: u32::from_le_bytes(head[56..60].try_into().expect("four bytes")),
@@ -121,7 +127,7 @@ impl Run {
         }
         let length = run.count.checked_mul(PAIR as u64);
         let length = length.and_then(|body| body.checked_add(HEADER as u64));
-        if length != Some(run.file.len()?) {
+        if length != Some(file.len()?) {
             return Err(run.damaged("its length is wrong"));
         }
         Ok(run)
@@ -137,9 +143,33 @@ impl Run {
         self.count
     }
 
+    /// Compares the checksum of all its pairs.
+    pub fn check(&self, crc: u32) -> Result<(), RunError> {
+        match crc == self.body_crc {
+            true => Ok(()),
+            false => Err(self.damaged("its pairs do not match their checksum")),
+        }
+    }
+
+    /// That this is wrong with it.
+    pub fn damaged(&self, what: &'static str) -> RunError {
+        RunError::Damaged {
+            name: run_name(self.segment),
+            what,
+        }
+    }
+
+    /// Opens its file to read pairs.
+    pub fn open(&self) -> Result<OpenRun<'_>, RunError> {
+        let file = self.disk.open(&run_name(self.segment), OpenMode::Existing)?;
+        Ok(OpenRun { run: self, file })
+    }
+}
+
+impl OpenRun<'_> {
     /// How many pairs stand before the first whose hash is not below this one.
     pub fn before(&self, hash: u64) -> Result<u64, RunError> {
-        let (mut low, mut high) = (0, self.count);
+        let (mut low, mut high) = (0, self.run.count);
         while low < high {
             let middle = low.midpoint(high);
             let mut found = [0; 8];
@@ -156,7 +186,7 @@ impl Run {
     /// Appends the pairs with these numbers, and answers the checksum of their bytes.
     pub fn read(&self, numbers: Range<u64>, pairs: &mut Vec<(u64, Locator)>) -> Result<u32, RunError> {
         let count = usize::try_from(numbers.end.saturating_sub(numbers.start));
-        let mut left = count.map_err(|_| self.damaged("its length is wrong"))?;
+        let mut left = count.map_err(|_| self.run.damaged("its length is wrong"))?;
         pairs.reserve(left);
         let mut piece = vec![0; PIECE.min(left) * PAIR];
         let (mut crc, mut at) = (0, numbers.start);
@@ -176,28 +206,12 @@ impl Run {
         Ok(crc)
     }
 
-    /// Compares the checksum of all its pairs.
-    pub fn check(&self, crc: u32) -> Result<(), RunError> {
-        match crc == self.body_crc {
-            true => Ok(()),
-            false => Err(self.damaged("its pairs do not match their checksum")),
-        }
-    }
-
-    /// That this is wrong with it.
-    pub fn damaged(&self, what: &'static str) -> RunError {
-        RunError::Damaged {
-            name: run_name(self.segment),
-            what,
-        }
-    }
-
     /// Fills the buffer from the beginning of this pair on.
     fn fill(&self, buffer: &mut [u8], pair: u64) -> Result<(), RunError> {
         let read = self.file.read_at(buffer, HEADER as u64 + pair * PAIR as u64)?;
         match read == buffer.len() {
             true => Ok(()),
-            false => Err(self.damaged("it is cut off")),
+            false => Err(self.run.damaged("it is cut off")),
         }
     }
 }
