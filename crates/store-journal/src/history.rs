@@ -142,7 +142,7 @@ impl History<'_> {
             (between, milestones.start((book, key), between))
         };
         seek(
-            newest.map(|newest| mark.map_or(newest, |mark| mark.min(newest))),
+            newest.map(|newest| newest.min(mark.unwrap_or(newest))),
             |at| between.knows(at),
             read,
             |record: &Arc<Record>| until.holds(record.position, record.recorded_at),
@@ -167,10 +167,9 @@ impl History<'_> {
             })
         };
         let between = self.published.read().milestones.between(book, until);
-        // Whatever the milestone is of, it is in the book's chain.
-        let newest = newest.map(|newest| between.new.map_or(newest, |new| new.min(newest)));
         let found = seek(
-            newest,
+            // Whatever the milestone is of, it is in the book's chain.
+            newest.map(|newest| newest.min(between.new.unwrap_or(newest))),
             |at| between.knows(at),
             read,
             |(position, at): &(Position, Micros)| until.holds(*position, *at),

@@ -64,8 +64,9 @@ impl Milestones {
             });
         }
         for key in touched {
-            let count = chains.get(record.book, *key).map_or(0, |chain| chain.count());
-            if count.is_multiple_of(CHAIN_EVERY) && !has(key.0) {
+            let chain = chains.get(record.book, *key);
+            let is_marked = chain.is_some_and(|chain| chain.count().is_multiple_of(CHAIN_EVERY));
+            if is_marked && !has(key.0) {
                 self.chains.entry((record.book, *key)).or_default().push(at);
             }
         }

@@ -90,11 +90,10 @@ impl<'t> Node<'t> {
     /// The characters of a string between its quotation marks, if each stands for itself.
     pub(super) fn plain(self) -> Option<&'t str> {
         let start = *self.tape.marks.get(self.mark)?;
-        let has_escape = start & ESCAPE != 0;
-        self.tape
-            .json
-            .get(start as usize + 1..self.end() - 1)
-            .filter(|_| !has_escape)
+        if start & ESCAPE != 0 {
+            return None;
+        }
+        self.tape.json.get(start as usize + 1..self.end() - 1)
     }
 
     /// The text that a string stands for; `None` where an escape stands for no character: half of a pair.

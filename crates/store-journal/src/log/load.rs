@@ -13,12 +13,13 @@ const PART_PAIRS: u64 = 1 << 19;
 /// The most parts: each has whole shards.
 const PARTS: u64 = 256;
 
-/// Some pairs, ascending.
-pub type Pairs = Vec<(u64, Locator)>;
-
-/// Fills an empty table from runs, and from what is in memory already. A run that can't be read or was damaged is the error,
+/// Fills an empty table from runs, and from ascending pairs that are in memory already. A run that can't be read or was damaged is the error,
 /// with its place among the runs; the table is then of no use.
-pub fn load(keys: &KeyTable, runs: &[Run<'_>], made: &[Pairs]) -> Result<(), (usize, RunError)> {
+pub fn load(
+    keys: &KeyTable,
+    runs: &[Run<'_>],
+    made: &[Vec<(u64, Locator)>],
+) -> Result<(), (usize, RunError)> {
     let all: u64 = runs.iter().map(Run::count).sum();
     let parts = (all / PART_PAIRS).clamp(1, PARTS).next_power_of_two();
     let next = AtomicU64::new(0);
@@ -65,7 +66,7 @@ pub fn load(keys: &KeyTable, runs: &[Run<'_>], made: &[Pairs]) -> Result<(), (us
 fn load_part(
     keys: &KeyTable,
     runs: &[Run<'_>],
-    made: &[Pairs],
+    made: &[Vec<(u64, Locator)>],
     part: u64,
     parts: u64,
 ) -> Result<Vec<(u32, usize)>, (usize, RunError)> {
@@ -113,7 +114,7 @@ mod tests {
 
     const STORE: StoreId = [5; 16];
 
-    fn pairs(numbers: std::ops::Range<u64>) -> Pairs {
+    fn pairs(numbers: std::ops::Range<u64>) -> Vec<(u64, Locator)> {
         let mut pairs: Vec<_> = numbers
             .map(|n| (key_hash(1, 2, 3, &n.to_le_bytes()), Locator::new(n + 1)))
             .collect();
