@@ -33,6 +33,7 @@ mod state;
 pub mod text;
 mod time;
 mod valuation;
+pub mod varint;
 
 pub use amount::{Amount, AmountError};
 pub use apply::{apply, hold_after, hold_placed, posted, posted_after};
@@ -46,7 +47,7 @@ pub use command::{
     HoldTerms, Key, KeyRotation, LimitChange, NewAccount, NewApiKey, NewClient, NewCustomer, Parts, Patch,
     Posting, Postings, Release, Reverse, Transaction,
 };
-pub use decide::{Decided, Decision, decide};
+pub use decide::{Decided, Decision, decide, decide_new};
 pub use id::{AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position, TransactionId};
 pub use record::{AccountRef, AssetRef, Booked, Code, Done, Entry, Move, Moves, RULES, Record, Rejection};
 pub use register::{

@@ -12,8 +12,9 @@ use crate::id::AccountNo;
 use crate::register::Account;
 use crate::state::Map;
 
-/// An account with its balances.
+/// An account with its balances: two lines of a processor's cache, never three.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub struct Slot {
     /// The account's register row.
     pub account: Arc<Account>,

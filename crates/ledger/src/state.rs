@@ -85,6 +85,10 @@ impl<K: Eq + Hash, V> Table<K, V> {
     }
 
     fn row(&self, key: &K) -> Option<&Option<V>> {
+        // A complete table has all of them hashed.
+        if self.complete {
+            return self.rows.get(key);
+        }
         let few = self
             .few
             .iter()
@@ -304,12 +308,26 @@ impl Book {
     /// # Errors
     /// [`NotLoaded`] when that is not known.
     pub fn balance(&self, no: AccountNo, asset: AssetNo) -> Result<Balance, NotLoaded> {
-        match self.slots.get(no).and_then(|slot| slot.balance(asset)) {
+        match self.slots.get(no) {
+            Some(slot) => self.balance_in(slot, asset),
+            None => self.untouched(no),
+        }
+    }
+
+    /// The same by the account's slot.
+    pub(crate) fn balance_in(&self, slot: &Slot, asset: AssetNo) -> Result<Balance, NotLoaded> {
+        match slot.balance(asset) {
             Some(balance) => Ok(*balance),
-            None if self.completeness != Completeness::Loaded || self.balances_loaded.contains(&no) => {
-                Ok(Balance::default())
-            }
-            None => Err(NotLoaded),
+            None => self.untouched(slot.account.no),
+        }
+    }
+
+    /// The balance of an account in an asset in which it has none here.
+    fn untouched(&self, no: AccountNo) -> Result<Balance, NotLoaded> {
+        if self.completeness != Completeness::Loaded || self.balances_loaded.contains(&no) {
+            Ok(Balance::default())
+        } else {
+            Err(NotLoaded)
         }
     }
 

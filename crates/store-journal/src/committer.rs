@@ -12,12 +12,12 @@ use tokio::sync::{mpsc, watch};
 use crate::index::Pairs;
 use crate::log::frame::FrameKind;
 use crate::log::run::write_run;
-use crate::log::{Disk, FrameBuf, FrameInfo, FrameStart, KeyTable, Log, LogError, LogPosition};
+use crate::log::{Disk, FrameInfo, FrameStart, KeyTable, Log, LogError, LogPosition};
 use crate::payload::split;
 use crate::snapshot::Due;
 use crate::tables::{Digests, Published};
 use crate::task::{Spawn, Task, pause};
-use crate::writer::Batch;
+use crate::writer::{Batch, Spare};
 
 /// The pairs of the segment that is being filled; with a sealed segment they become its run.
 pub(crate) struct Unsealed {
@@ -70,7 +70,7 @@ pub(crate) struct Committer {
     pub(crate) watchers: Arc<Watchers>,
     /// The last batch that is published, for the writer.
     pub(crate) done: watch::Sender<u64>,
-    pub(crate) spare: std::sync::mpsc::Sender<FrameBuf>,
+    pub(crate) spare: std::sync::mpsc::Sender<Spare>,
     /// Told when a write or sync failed: what is on the disk is not known any more, so the process has to stop.
     pub(crate) on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
     /// Told how many bytes were written, so that a snapshot is made from time to time.
@@ -126,8 +126,9 @@ impl Committer {
         for (reply, answers) in batch.replies {
             reply.send(answers);
         }
-        // The writer may be gone; then nobody needs the frame.
-        let _ = self.spare.send(batch.frame);
+        let spare = Spare::of(batch.frame, batch.items);
+        // The writer may be gone; then nobody needs it.
+        let _ = self.spare.send(spare);
         Ok(())
     }
 

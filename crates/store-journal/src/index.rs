@@ -2,7 +2,7 @@
 //! another transaction, which may repeat. Of the repeating ones the table keeps the newest, and each record links to
 //! the one before.
 
-use ledger::{Action, ClientId, Command, Key, Lookup, Record, TransactionId};
+use ledger::{Action, ClientId, Command, Decided, Key, Lookup, Record, TransactionId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
@@ -66,10 +66,10 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// What [`Hasher::unique`] says of the command's record.
-    pub(crate) fn unique(self, record: &Record) -> SmallVec<[u64; 2]> {
+    /// What [`Hasher::unique`] says of the record of what was decided.
+    pub(crate) fn unique(self, decided: &Decided) -> SmallVec<[u64; 2]> {
         let mut hashes = SmallVec::new();
-        if !record.booked().is_empty() {
+        if decided.books() {
             hashes.extend_from_slice(&self.ids);
         }
         and_key(&mut hashes, self.key);

@@ -2,13 +2,13 @@
 //! that touched a balance. The first turn the time or position that somebody asks for into addresses, the second say from
 //! where a balance's chain is to be walked back to one: without them that is some thirty reads of a long chain.
 
-use ledger::{AccountNo, BookNo, Map, Micros, Position, Record};
+use ledger::{BookNo, Map, Micros, Position, Record};
 use serde::{Deserialize, Serialize};
 
 use crate::history::Until;
 use crate::log::Locator;
-use crate::payload::Touched;
-use crate::tables::{Chains, StoreBalance};
+use crate::log::skew::Roots;
+use crate::tables::StoreBalance;
 
 /// So many records of a book lie between two of its milestones.
 const EVERY: u64 = 256;
@@ -47,15 +47,8 @@ pub(crate) struct Between {
 }
 
 impl Milestones {
-    /// Takes a book's next record, which the chains have already. Accounts that `has` it already keep what they have.
-    pub(crate) fn take(
-        &mut self,
-        record: &Record,
-        touched: &Touched,
-        at: Locator,
-        chains: &Chains,
-        has: impl Fn(AccountNo) -> bool,
-    ) {
+    /// Takes a book's next record.
+    pub(crate) fn take(&mut self, record: &Record, at: Locator) {
         if record.position.0.is_multiple_of(EVERY) {
             self.books.entry(record.book).or_default().push(Milestone {
                 position: record.position,
@@ -63,12 +56,12 @@ impl Milestones {
                 at: at.get(),
             });
         }
-        for key in touched {
-            let chain = chains.get(record.book, *key);
-            let is_marked = chain.is_some_and(|chain| chain.count().is_multiple_of(CHAIN_EVERY));
-            if is_marked && !has(key.0) {
-                self.chains.entry((record.book, *key)).or_default().push(at);
-            }
+    }
+
+    /// Takes the record with which a balance's chain went on.
+    pub(crate) fn take_chain(&mut self, key: StoreBalance, chain: &Roots<Locator>, at: Locator) {
+        if chain.count().is_multiple_of(CHAIN_EVERY) {
+            self.chains.entry(key).or_default().push(at);
         }
     }
 

@@ -9,7 +9,7 @@
 //! canonical bytes, to the end
 //! ```
 
-use ledger::{AccountNo, AssetNo, Record};
+use ledger::{AccountNo, AssetNo, Move, Record, varint};
 use smallvec::SmallVec;
 use std::collections::HashSet;
 
@@ -33,6 +33,13 @@ pub(crate) struct Links {
 }
 
 impl Links {
+    /// The most bytes that [`put_links`] makes of links to so many.
+    pub(crate) fn most_bytes(balances: usize, repeats: usize) -> usize {
+        /// Seven bits a byte.
+        const MOST: usize = 10;
+        (1 + 2 * (1 + balances) + repeats) * MOST
+    }
+
     /// All of them, in the order in which they are written.
     fn each(&self, mut visit: impl FnMut(Option<Locator>)) {
         visit(self.book.prev);
@@ -48,11 +55,18 @@ impl Links {
 /// The balances that a record touches, each once, in the order in which its moves first touch them.
 pub(crate) fn touched(record: &Record) -> Touched {
     const FEW: usize = 16;
+    let sides = |made: &Move| [(made.from.no, made.asset.no), (made.to.no, made.asset.no)];
+    // Of two sides, neither is the other.
+    if let [booked] = record.booked()
+        && let [made] = booked.moves.as_slice()
+    {
+        return sides(made).into();
+    }
     let mut keys = Touched::new();
     // Only once there are many: most records touch two.
     let mut seen: Option<HashSet<BalanceKey>> = None;
     for made in record.booked().iter().flat_map(|booked| &booked.moves) {
-        for key in [(made.from.no, made.asset.no), (made.to.no, made.asset.no)] {
+        for key in sides(made) {
             let is_new = match &mut seen {
                 Some(seen) => seen.insert(key),
                 None => !keys.contains(&key),
@@ -66,14 +80,6 @@ pub(crate) fn touched(record: &Record) -> Touched {
         }
     }
     keys
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 fn take_varint(from: &mut &[u8]) -> Option<u64> {
@@ -94,13 +100,13 @@ pub(crate) fn put_links(out: &mut Vec<u8>, own: Locator, links: &Links) {
     // The length comes first and is known last; it nearly always takes one byte.
     let start = out.len();
     out.push(0);
-    links.each(|target| put_varint(out, target.map_or(0, |target| own.get() - target.get())));
+    links.each(|target| varint::put(out, target.map_or(0, |target| own.get() - target.get())));
     let len = out.len() - start - 1;
     match u8::try_from(len) {
         Ok(short @ 0..0x80) => out[start] = short,
         _ => {
             let mut prefix = Vec::new();
-            put_varint(&mut prefix, len as u64);
+            varint::put(&mut prefix, len as u64);
             out.splice(start..=start, prefix);
         }
     }
@@ -183,6 +189,7 @@ mod tests {
         };
         let mut payload = Vec::new();
         put_links(&mut payload, own, &links);
+        assert!(payload.len() <= Links::most_bytes(2, 2));
         payload.extend_from_slice(b"canonical");
         let (body, canonical) = split(&payload).unwrap();
         assert_eq!(canonical, b"canonical");

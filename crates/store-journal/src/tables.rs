@@ -93,24 +93,6 @@ impl Tables {
         self.state.book(book)?.slots.place(account)
     }
 
-    /// The links that the next record of the book is to carry, for the book and for the balances that it touches.
-    pub(crate) fn links(
-        &self,
-        book: BookNo,
-        touched: &Touched,
-    ) -> (skew::Links<Locator>, SmallVec<[skew::Links<Locator>; 2]>) {
-        let none = skew::Links {
-            prev: None,
-            jump: None,
-        };
-        let mut balances = SmallVec::with_capacity(touched.len());
-        for key in touched {
-            balances.push(self.chains.get(book, *key).map_or(none, Roots::next));
-        }
-        let book = self.books.get(&book).map_or(none, Roots::next);
-        (book, balances)
-    }
-
     /// The row of the account that a record made or changed.
     pub(crate) fn account_of(&self, record: &Record) -> Option<Arc<Account>> {
         let id = match &record.action {
@@ -130,21 +112,25 @@ impl Tables {
         }
     }
 
-    /// Takes a record that lies at `at`: rows and chains. Accounts that `has` it already keep their chains.
+    /// Takes a record that lies at `at`: rows and chains. Says of each chain that it went on with it, and what links the record
+    /// has there; answers those of the book's chain. Accounts that `has` it already keep their chains.
     pub(crate) fn take(
         &mut self,
         record: &Arc<Record>,
         touched: &Touched,
         at: Locator,
         has: impl Fn(AccountNo) -> bool,
-    ) {
+        mut on_chain: impl FnMut(BalanceKey, &Roots<Locator>, skew::Links<Locator>),
+    ) -> skew::Links<Locator> {
         apply(&mut self.state, record);
-        self.books.entry(record.book).or_default().push(at);
         for key in touched {
             if !has(key.0) {
-                self.chains.get_mut(record.book, *key).push(at);
+                let chain = self.chains.get_mut(record.book, *key);
+                let links = chain.push(at);
+                on_chain(*key, chain, links);
             }
         }
+        self.books.entry(record.book).or_default().push(at)
     }
 }
 
@@ -189,9 +175,11 @@ impl Published {
         at: Locator,
         has: impl Fn(AccountNo) -> bool,
     ) {
-        self.tables.take(record, touched, at, &has);
-        self.milestones
-            .take(record, touched, at, &self.tables.chains, &has);
+        let milestones = &mut self.milestones;
+        milestones.take(record, at);
+        self.tables.take(record, touched, at, &has, |key, chain, _| {
+            milestones.take_chain((record.book, key), chain, at);
+        });
         for (key, deviation) in deviations(record) {
             if !has(key.0) {
                 self.deviations

@@ -6,7 +6,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ledger::{Account, Action, BookNo, Command, Decided, Decision, Micros, Record, RowKey, decide, encode};
+use ledger::{
+    Account, Action, BookNo, Command, Decided, Decision, Micros, Record, RowKey, decide, decide_new, encode,
+};
 use smallvec::SmallVec;
 use store::gather::{Asked, Inbox, Reply, Submission};
 use store::{Outcome, StoreError};
@@ -56,6 +58,21 @@ pub(crate) struct Batch {
     pub(crate) replies: Vec<(Reply, Vec<Result<Outcome, StoreError>>)>,
 }
 
+/// What a batch was made of, empty again: to grow anew each time would cost more than what it holds.
+#[derive(Default)]
+pub(crate) struct Spare {
+    frame: FrameBuf,
+    items: Vec<Item>,
+}
+
+impl Spare {
+    pub(crate) fn of(mut frame: FrameBuf, mut items: Vec<Item>) -> Self {
+        frame.clear();
+        items.clear();
+        Self { frame, items }
+    }
+}
+
 /// The writer's task.
 pub(crate) struct Writer {
     pub(crate) tables: Tables,
@@ -70,8 +87,8 @@ pub(crate) struct Writer {
     pub(crate) out: mpsc::Sender<Batch>,
     /// Told which segment is filling up, so that the next one is made ahead.
     pub(crate) ahead: mpsc::UnboundedSender<Span>,
-    /// Empty frames that come back to be used again.
-    pub(crate) spare: std::sync::mpsc::Receiver<FrameBuf>,
+    /// What comes back to be used again.
+    pub(crate) spare: std::sync::mpsc::Receiver<Spare>,
     /// See [`crate::Options::cut_at`].
     pub(crate) cut_at: usize,
     state: Work,
@@ -86,6 +103,8 @@ pub(crate) struct Work {
     links: Vec<u8>,
     /// The rows that were loaded for the command at hand.
     loaded: Vec<RowKey>,
+    /// By which hashes those are found that were fetched ahead.
+    hashes: VecDeque<index::Asked>,
     /// The bytes that the next frame needs for a record that the one before had no room for.
     needed: u64,
     /// Until when the disk counts as full.
@@ -95,7 +114,7 @@ pub(crate) struct Work {
 /// Why something was not taken.
 enum Stop {
     /// Its record, of about so many bytes, does not fit into the open frame. Nothing of it was done.
-    Full(Box<Asked>, u64),
+    Full(u64),
     Error(StoreError),
 }
 
@@ -103,6 +122,14 @@ impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
         Self::Error(error)
     }
+}
+
+/// What is to be done about a command.
+enum Verdict {
+    /// To record what was decided. It will be found by these hashes.
+    Record(Decided, index::Asked),
+    /// To answer this.
+    Answer(Outcome),
 }
 
 /// The batch that is being decided.
@@ -144,7 +171,7 @@ impl Writer {
         published: watch::Receiver<u64>,
         out: mpsc::Sender<Batch>,
         ahead: mpsc::UnboundedSender<Span>,
-        spare: std::sync::mpsc::Receiver<FrameBuf>,
+        spare: std::sync::mpsc::Receiver<Spare>,
         cut_at: usize,
     ) -> Self {
         let (reader, planner) = (log.reader(), log.planner());
@@ -240,14 +267,13 @@ impl Writer {
     /// Opens a frame for what waits; or gives the answers that say why there is none.
     fn open(&mut self, waiting: &mut VecDeque<Turn>) -> Result<Open, Box<Batch>> {
         self.state.number += 1;
-        let mut frame = self.spare.try_recv().unwrap_or_default();
-        frame.clear();
+        let Spare { frame, items } = self.spare.try_recv().unwrap_or_default();
         let mut batch = Batch {
             number: self.state.number,
             start: None,
             frame,
             time: (self.clock)(),
-            items: Vec::new(),
+            items,
             replies: Vec::new(),
         };
         let room = self.foresee(waiting).max(std::mem::take(&mut self.state.needed)) + FRAME_HEADER as u64;
@@ -274,8 +300,6 @@ impl Writer {
             // Nobody makes segments ahead any more; then they are made when they are needed.
             let _ = self.ahead.send(span);
         }
-        let asked: usize = waiting.iter().map(|turn| turn.asked.len()).sum();
-        batch.items.reserve(asked.min(2 * FORESEEN));
         Ok(Open { batch, start, room })
     }
 
@@ -302,39 +326,25 @@ impl Writer {
 
     /// Takes what is left of a submission; false when the frame is full before its end, or awaited.
     fn take_turn(&mut self, open: &mut Open, turn: &mut Turn) -> bool {
-        let now = open.batch.time;
         let mut fetched = 0;
-        loop {
+        while !turn.asked.is_empty() {
             if fetched == 0 {
-                if self.is_awaited(open) && !turn.asked.is_empty() {
+                if self.is_awaited(open) {
                     return false;
                 }
                 fetched = GROUP.min(self.cut_at);
+                self.state.hashes.clear();
                 // One alone would only be fetched twice.
                 if turn.asked.len() > 1 {
                     self.fetch_ahead(turn.asked.iter().take(fetched));
                 }
             }
-            let Some(asked) = turn.asked.pop_front() else {
-                break;
-            };
             fetched -= 1;
-            let taken = match asked {
-                Asked::Decide(command) => self.take(open, command, now),
-                Asked::Adopt(record) => self.adopt(open, record),
-                Asked::Room(bytes) if open.make_room(bytes, &self.planner, self.log.max_frame()) => {
-                    Ok(Outcome::Nothing)
-                }
-                // The next frame has it, or does not come about.
-                Asked::Room(bytes) => Err(Stop::Full(Box::new(asked), bytes)),
-            };
-            match taken {
+            match self.take(open, turn) {
                 Ok(outcome) => turn.answers.push(Ok(outcome)),
                 Err(Stop::Error(error)) => turn.answers.push(Err(error)),
-                Err(Stop::Full(asked, bytes)) => {
-                    // Its links may be longer there.
-                    self.state.needed = bytes + bytes / 4;
-                    turn.asked.push_front(*asked);
+                Err(Stop::Full(bytes)) => {
+                    self.state.needed = bytes;
                     return false;
                 }
             }
@@ -343,12 +353,13 @@ impl Writer {
     }
 
     /// Has the processor fetch what these will need.
-    fn fetch_ahead<'a>(&self, next: impl Iterator<Item = &'a Asked>) {
+    fn fetch_ahead<'a>(&mut self, next: impl Iterator<Item = &'a Asked>) {
         let mut accounts = SmallVec::<[_; 4 * GROUP]>::new();
         for asked in next {
             let Asked::Decide(command) = asked else { continue };
-            self.keys
-                .prefetch(self.hasher.key(command.book, command.client, command.key));
+            let hashes = self.hasher.asked(command);
+            self.keys.prefetch(hashes.key);
+            self.state.hashes.push_back(hashes);
             let (Action::Post(transaction), Some(book)) =
                 (&command.action, self.tables.state.book(command.book))
             else {
@@ -368,35 +379,76 @@ impl Writer {
         }
     }
 
-    /// Takes one command: decides, and records what is new.
-    fn take(&mut self, open: &mut Open, command: Command, now: Micros) -> Result<Outcome, Stop> {
-        if command.stamp > now.plus(AHEAD) {
+    /// Takes the first that waits in a submission. Where the frame is full it waits on: the next one has it, or does not come
+    /// about.
+    fn take(&mut self, open: &mut Open, turn: &mut Turn) -> Result<Outcome, Stop> {
+        let taken = match turn.asked.front() {
+            Some(Asked::Decide(command)) => {
+                let hashes = self.state.hashes.pop_front();
+                let hashes = hashes.unwrap_or_else(|| self.hasher.asked(command));
+                match self.judge(open, command, hashes) {
+                    Ok(Verdict::Record(decided, hashes)) => {
+                        return self.record_first(open, turn, decided, hashes);
+                    }
+                    Ok(Verdict::Answer(outcome)) => Ok(outcome),
+                    Err(stop) => Err(stop),
+                }
+            }
+            Some(Asked::Adopt(record)) => self.adopt(open, record),
+            Some(Asked::Room(bytes)) => match open.make_room(*bytes, &self.planner, self.log.max_frame()) {
+                true => Ok(Outcome::Nothing),
+                false => Err(Stop::Full(*bytes)),
+            },
+            None => Ok(Outcome::Nothing),
+        };
+        if !matches!(taken, Err(Stop::Full(_))) {
+            turn.asked.pop_front();
+        }
+        taken
+    }
+
+    /// Decides one command.
+    fn judge(&mut self, open: &mut Open, command: &Command, hashes: index::Asked) -> Result<Verdict, Stop> {
+        if command.stamp > open.batch.time.plus(AHEAD) {
             return Err(StoreError::ClockAhead.into());
         }
         if self.tables.state.book(command.book).is_none() {
             return Err(StoreError::NoSuchBook(command.book).into());
         }
-        let (book, loaded) = (command.book, self.state.loaded.len());
-        let outcome = self.decide_loaded(open, command, now);
-        let rows = self.tables.state.book_mut(book);
-        for row in self.state.loaded.drain(loaded..) {
-            rows.forget(row);
+        let loaded = self.state.loaded.len();
+        let verdict = self.judge_loaded(open, command, hashes);
+        if self.state.loaded.len() > loaded {
+            let rows = self.tables.state.book_mut(command.book);
+            for row in self.state.loaded.drain(loaded..) {
+                rows.forget(row);
+            }
         }
-        outcome
+        verdict
     }
 
-    fn decide_loaded(&mut self, open: &mut Open, command: Command, now: Micros) -> Result<Outcome, Stop> {
+    fn judge_loaded(
+        &mut self,
+        open: &mut Open,
+        command: &Command,
+        hashes: index::Asked,
+    ) -> Result<Verdict, Stop> {
         let book = command.book;
-        let asked = self.hasher.asked(&command);
-        self.load_asked(&command, &asked)?;
+        // Nearly always it is, which the key table alone can say.
+        let is_new = !self.keys.has(hashes.key)
+            && hashes
+                .ids
+                .iter()
+                .all(|hash| *hash == hashes.key || !self.keys.has(*hash));
+        if !is_new {
+            self.load_asked(command, &hashes)?;
+        }
         loop {
-            match decide(&self.tables.state, &command) {
-                Decision::Decided(decided) => {
-                    return self.record(open, command, asked, decided).map(Outcome::Recorded);
-                }
-                Decision::Replay(record) => return Ok(Outcome::Replayed(record)),
-                Decision::Conflict(position) => return Ok(Outcome::Conflict(position)),
-                Decision::Nothing => return Ok(Outcome::Nothing),
+            let decide = if is_new { decide_new } else { decide };
+            match decide(&self.tables.state, command) {
+                Decision::Decided(decided) => return Ok(Verdict::Record(decided, hashes)),
+                Decision::Replay(record) => return Ok(Verdict::Answer(Outcome::Replayed(record))),
+                Decision::Conflict(position) => return Ok(Verdict::Answer(Outcome::Conflict(position))),
+                Decision::Nothing => return Ok(Verdict::Answer(Outcome::Nothing)),
                 Decision::Need(rows) => {
                     for row in rows {
                         self.load(book, row)?;
@@ -404,46 +456,58 @@ impl Writer {
                 }
                 Decision::ExpireFirst(holds) => {
                     for hold in holds {
-                        let expiry = Command::expiry(book, hold, command.stamp);
-                        match self.take(open, expiry, now) {
-                            Ok(_) => {}
-                            // Those before it are done; the command goes on with this one in the next frame.
-                            Err(Stop::Full(_, bytes)) => {
-                                return Err(Stop::Full(Box::new(Asked::Decide(command)), bytes));
-                            }
-                            Err(error) => return Err(error),
-                        }
+                        // Those before it are done where the frame is full; the command goes on with this one in the next.
+                        self.expire(open, Command::expiry(book, hold, command.stamp))?;
                     }
                 }
             }
         }
     }
 
-    /// Records what was decided.
-    fn record(
+    /// Lets a hold expire ahead of another command.
+    fn expire(&mut self, open: &mut Open, expiry: Command) -> Result<(), Stop> {
+        let hashes = self.hasher.asked(&expiry);
+        if let Verdict::Record(decided, hashes) = self.judge(open, &expiry, hashes)? {
+            let unique = hashes.unique(&decided);
+            self.keep(open, &Arc::new(decided.into_record(expiry)), unique)?;
+        }
+        Ok(())
+    }
+
+    /// Records what was decided about the first command that waits; where the frame is full it waits on.
+    fn record_first(
         &mut self,
         open: &mut Open,
-        command: Command,
-        asked: index::Asked,
+        turn: &mut Turn,
         decided: Decided,
-    ) -> Result<Arc<Record>, Stop> {
+        hashes: index::Asked,
+    ) -> Result<Outcome, Stop> {
+        let Some(Asked::Decide(command)) = turn.asked.pop_front() else {
+            unreachable!("it was decided on the first that waits");
+        };
         let stamp = command.stamp;
+        let unique = hashes.unique(&decided);
         let record = Arc::new(decided.into_record(command));
-        let unique = asked.unique(&record);
-        let Some(bytes) = self.keep(open, &record, unique)? else {
-            return Ok(record);
-        };
-        let record = Arc::into_inner(record).expect("what was not kept is nobody else's");
-        let again = Command {
-            stamp,
-            ..record.into_command()
-        };
-        Err(Stop::Full(Box::new(Asked::Decide(again)), bytes))
+        match self.keep(open, &record, unique) {
+            Ok(()) => Ok(Outcome::Recorded(record)),
+            Err(stop) => {
+                let record = Arc::into_inner(record).expect("what was not kept is nobody else's");
+                let command = Command {
+                    stamp,
+                    ..record.into_command()
+                };
+                match stop {
+                    Stop::Full(_) => turn.asked.push_front(Asked::Decide(command)),
+                    Stop::Error(_) => drop(command),
+                }
+                Err(stop)
+            }
+        }
     }
 
     /// Takes a record that was decided elsewhere, if it is the next one. Those of other books stand behind those of book 0 that
     /// they were decided on, as in every journal.
-    fn adopt(&mut self, open: &mut Open, record: Arc<Record>) -> Result<Outcome, Stop> {
+    fn adopt(&mut self, open: &mut Open, record: &Arc<Record>) -> Result<Outcome, Stop> {
         let (no, position) = (record.book, record.position);
         let state = &self.tables.state;
         let book = state.book(no).ok_or(StoreError::NoSuchBook(no))?;
@@ -452,21 +516,18 @@ impl Writer {
             let book = no;
             return Err(StoreError::NotNext { book, position, next }.into());
         }
-        let unique = self.hasher.unique(&record);
-        match self.keep(open, &record, unique)? {
-            None => Ok(Outcome::Recorded(record)),
-            Some(bytes) => Err(Stop::Full(Box::new(Asked::Adopt(record)), bytes)),
-        }
+        let unique = self.hasher.unique(record);
+        self.keep(open, record, unique)?;
+        Ok(Outcome::Recorded(Arc::clone(record)))
     }
 
-    /// Keeps a record, or answers how many bytes it needs where the frame has no room. That is made sure of before
-    /// anything changes.
+    /// Keeps a record. That the frame has room is made sure of before anything changes.
     fn keep(
         &mut self,
         open: &mut Open,
         record: &Arc<Record>,
         unique: SmallVec<[u64; 2]>,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<(), Stop> {
         debug_assert_eq!(unique, self.hasher.unique(record));
         let at = open.start.record(open.batch.frame.next_offset());
         let mut repeats = SmallVec::new();
@@ -474,23 +535,29 @@ impl Writer {
             repeats.push((hash, self.newest(hash)?));
         }
         let touched = touched(record);
-        let (book, balances) = self.tables.links(record.book, &touched);
+        let work = &mut self.state;
+        work.canonical.clear();
+        work.links.clear();
+        encode(record, &mut work.canonical);
+        let most = work.canonical.len() + Links::most_bytes(touched.len(), repeats.len()) + RECORD_OVERHEAD;
+        if !open.make_room(most as u64, &self.planner, self.log.max_frame()) {
+            return Err(Stop::Full(most as u64));
+        }
+        let mut balances = SmallVec::new();
+        let book = self.tables.take(
+            record,
+            &touched,
+            at,
+            |_| false,
+            |_, _, links| balances.push(links),
+        );
         let links = Links {
             book,
             balances,
             repeats: repeats.iter().map(|(_, before)| *before).collect(),
         };
-        let work = &mut self.state;
-        work.canonical.clear();
-        work.links.clear();
-        encode(record, &mut work.canonical);
         put_links(&mut work.links, at, &links);
-        let bytes = (work.links.len() + work.canonical.len() + RECORD_OVERHEAD) as u64;
-        if !open.make_room(bytes, &self.planner, self.log.max_frame()) {
-            return Ok(Some(bytes));
-        }
         open.batch.frame.push_parts(&[&work.links, &work.canonical]);
-        self.tables.take(record, &touched, at, |_| false);
         let item = Item {
             at,
             record: Arc::clone(record),
@@ -505,26 +572,16 @@ impl Writer {
         }
         work.flight.put(work.number, &item, links);
         open.batch.items.push(item);
-        Ok(None)
+        Ok(())
     }
 
-    /// Loads what makes the command new or not: the record of its key, and the transactions that have its ids. Nearly
-    /// always there are none, which the key table alone can say.
-    fn load_asked(&mut self, command: &Command, asked: &index::Asked) -> Result<(), StoreError> {
+    /// Loads what makes the command new or not: the record of its key, and the transactions that have its ids.
+    fn load_asked(&mut self, command: &Command, hashes: &index::Asked) -> Result<(), StoreError> {
         let (book, client, key) = (command.book, command.client, command.key);
-        let key_is_new = !self.keys.has(asked.key);
-        let found = if key_is_new {
-            None
-        } else {
-            find_key_by(self, asked.key, book, client, key)?
-        };
+        let found = find_key_by(self, hashes.key, book, client, key)?;
         self.put(book, RowKey::Key(client, key), Found::Key(client, key, found));
-        for (id, hash) in command.transaction_ids().zip(&asked.ids) {
-            let found = if key_is_new && *hash == asked.key {
-                None
-            } else {
-                find_transaction_by(self, *hash, book, id)?
-            };
+        for (id, hash) in command.transaction_ids().zip(&hashes.ids) {
+            let found = find_transaction_by(self, *hash, book, id)?;
             self.put(book, RowKey::Transaction(id), Found::Transaction(id, found));
         }
         Ok(())

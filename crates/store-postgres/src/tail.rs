@@ -2,6 +2,8 @@
 //! balance's own row, so that a command costs no row and no index entry of its own; whenever there are enough, they become a
 //! chunk, which is one row. Where a chunk ends depends on nothing but the balance's history.
 
+use ledger::varint;
+
 use crate::error::{Failure, corrupt};
 
 /// So many positions make a chunk.
@@ -44,7 +46,7 @@ impl Tail {
         if self.count == 0 {
             self.first = position;
         }
-        put_varint(&mut self.bytes, position.abs_diff(self.last));
+        varint::put(&mut self.bytes, position.abs_diff(self.last));
         self.last = position;
         self.count += 1;
         if self.count < CHUNK {
@@ -71,15 +73,6 @@ pub(crate) fn positions(mut bytes: &[u8]) -> Result<Vec<i64>, Failure> {
         all.push(last);
     }
     Ok(all)
-}
-
-/// Seven bits a byte, the lowest first; the highest bit says that more follow.
-fn put_varint(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
 }
 
 fn take_varint(bytes: &mut &[u8]) -> Option<u64> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ledger::{
     BookNo, Code, Command, Completeness, Decision, Hold, HoldStatus, Micros, Record, RowKey, State, apply,
-    decide,
+    decide, decide_new,
 };
 use store::model::Model;
 use store::suite::{env, stream};
@@ -38,6 +38,13 @@ impl Core {
             let standing = decide_with_loading(&mut self.standing, &self.full, command);
             assert_eq!(standing, decision, "on standing rows, {command:?}");
             decide_on_loaded_rows(&self.full, command, &decision);
+            if self.is_new(command) {
+                assert_eq!(
+                    decide_new(&self.standing, command),
+                    decision,
+                    "as new, {command:?}"
+                );
+            }
             match decision {
                 Decision::Decided(decided) => {
                     let record = Arc::new(decided.into_record(command.clone()));
@@ -60,6 +67,16 @@ impl Core {
                 }
             }
         }
+    }
+
+    fn is_new(&self, command: &Command) -> bool {
+        let book = self
+            .full
+            .book(command.book)
+            .expect("commands are for books that are there");
+        let mut ids = command.transaction_ids();
+        book.keys.peek(&(command.client, command.key)).is_none()
+            && ids.all(|id| book.transactions.peek(&id).is_none())
     }
 
     /// What the records left in the rows is what the model finds.

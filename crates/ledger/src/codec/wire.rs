@@ -2,26 +2,12 @@
 
 use crate::amount::Amount;
 use crate::text::{Bytes, Findable, Text};
+use crate::varint;
 
 /// Writes a record's two sections: `body`, and the texts about people, which stand apart.
 pub(super) struct Writer<'a> {
     pub(super) body: &'a mut Vec<u8>,
     pub(super) text: Vec<u8>,
-}
-
-/// Appends `value` in groups of seven bits, the lowest first, the high bit set on all but the last.
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u128) {
-    // Nearly all values are short, and two machine words cost several times what one costs.
-    while value > u128::from(u64::MAX) {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    let mut value = value as u64;
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 impl Writer<'_> {
@@ -30,13 +16,13 @@ impl Writer<'_> {
     }
 
     pub(super) fn uint(&mut self, value: impl Into<u128>) {
-        put_varint(self.body, value.into());
+        varint::put_wide(self.body, value.into());
     }
 
     /// A signed integer, folded so that small ones of either sign stay short.
     pub(super) fn int(&mut self, value: i64) {
         let folded = (value << 1) ^ (value >> 63);
-        put_varint(self.body, u128::from(folded.cast_unsigned()));
+        varint::put(self.body, folded.cast_unsigned());
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
@@ -51,7 +37,7 @@ impl Writer<'_> {
 
     /// A text about people, into the section of its own.
     pub(super) fn text(&mut self, text: &impl Bytes) {
-        put_varint(&mut self.text, text.bytes().len() as u128);
+        varint::put(&mut self.text, text.bytes().len() as u64);
         self.text.extend_from_slice(text.bytes());
     }
 

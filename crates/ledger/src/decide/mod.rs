@@ -45,6 +45,12 @@ pub struct Decided {
 }
 
 impl Decided {
+    /// Whether it books transactions.
+    #[must_use]
+    pub fn books(&self) -> bool {
+        matches!(&self.outcome, Ok(Done::Moved(booked)) if !booked.is_empty())
+    }
+
     /// The record of this decision about `command`.
     #[must_use]
     pub fn into_record(self, command: Command) -> Record {
@@ -116,9 +122,7 @@ impl Scene<'_> {
 /// When the command's book is not in `state`: whoever takes commands checks that.
 #[must_use]
 pub fn decide(state: &State, command: &Command) -> Decision {
-    let book = state
-        .book(command.book)
-        .expect("the store takes commands for books that it has");
+    let book = book_of(state, command);
     match known_before(book, command) {
         Ok(None) => {}
         Ok(Some(record)) if record.fingerprint == command.fingerprint => {
@@ -127,6 +131,39 @@ pub fn decide(state: &State, command: &Command) -> Decision {
         Ok(Some(record)) => return Decision::Conflict(record.position),
         Err(needs) => return Decision::Need(needs),
     }
+    // The id of an expiry is its hold's alone.
+    if !matches!(command.action, Action::Expire { .. }) {
+        let needs: Vec<_> = unknown_ids(book, command).collect();
+        if !needs.is_empty() {
+            return Decision::Need(needs);
+        }
+    }
+    decide_unheard(state, book, command, |id| book.transactions.peek(&id).is_some())
+}
+
+/// The same for a command whose key was never used in its book, nor any of its ids: a store that can tell so in passing
+/// need not load rows that say that there is nothing.
+///
+/// # Panics
+/// When the command's book is not in `state`: whoever takes commands checks that.
+#[must_use]
+pub fn decide_new(state: &State, command: &Command) -> Decision {
+    decide_unheard(state, book_of(state, command), command, |_| false)
+}
+
+fn book_of<'a>(state: &'a State, command: &Command) -> &'a Book {
+    state
+        .book(command.book)
+        .expect("the store takes commands for books that it has")
+}
+
+/// Decides a command whose key is new.
+fn decide_unheard(
+    state: &State,
+    book: &Book,
+    command: &Command,
+    is_taken: impl Fn(TransactionId) -> bool,
+) -> Decision {
     let now = command.stamp.max(book.head.recorded_at.plus(1));
     let scene = Scene {
         state,
@@ -134,7 +171,7 @@ pub fn decide(state: &State, command: &Command) -> Decision {
         actor: command.client,
         now,
     };
-    let outcome = match check_ids(book, command).and_then(|()| act(&scene, &command.action)) {
+    let outcome = match check_ids(command, is_taken).and_then(|()| act(&scene, &command.action)) {
         Ok(done) => Ok(done),
         Err(Stop::Reject(rejection)) => Err(rejection),
         Err(Stop::Need(needs)) => return Decision::Need(needs),
@@ -157,34 +194,29 @@ fn known_before<'a>(book: &'a Book, command: &Command) -> Result<Option<&'a Arc<
     book.keys
         .get(&(command.client, command.key))
         .map_err(|NotLoaded| {
-            let unknown = command
-                .transaction_ids()
-                .filter(|id| book.transactions.get(id).is_err());
             let key = RowKey::Key(command.client, command.key);
-            std::iter::once(key)
-                .chain(unknown.map(RowKey::Transaction))
-                .collect()
+            std::iter::once(key).chain(unknown_ids(book, command)).collect()
         })
 }
 
-/// No transaction may take an id that another one has, or that an expiry will have: an expiry is never refused.
-fn check_ids(book: &Book, command: &Command) -> Result<(), Stop> {
-    if matches!(command.action, Action::Expire { .. }) {
-        return Ok(());
-    }
-    let needs: Vec<_> = command
+/// The ids of which it is not known whether a transaction has them.
+fn unknown_ids(book: &Book, command: &Command) -> impl Iterator<Item = RowKey> {
+    command
         .transaction_ids()
         .filter(|id| book.transactions.get(id).is_err())
         .map(RowKey::Transaction)
-        .collect();
-    if !needs.is_empty() {
-        return Err(Stop::Need(needs));
+}
+
+/// No transaction may take an id that another one has, or that an expiry will have: an expiry is never refused.
+fn check_ids(command: &Command, is_taken: impl Fn(TransactionId) -> bool) -> Result<(), Stop> {
+    if matches!(command.action, Action::Expire { .. }) {
+        return Ok(());
     }
     let in_batch = matches!(command.action, Action::PostBatch(_));
     let mut seen = std::collections::BTreeSet::new();
     for (item, id) in (0..).zip(command.transaction_ids()) {
         let again = in_batch && !seen.insert(id);
-        if again || id.is_reserved() || book.transactions.peek(&id).is_some() {
+        if again || id.is_reserved() || is_taken(id) {
             let rejection = Rejection {
                 item: in_batch.then_some(item),
                 ..Code::IdTaken.into()

@@ -9,6 +9,7 @@ use crate::balance::{Counters, Credit};
 use crate::id::{AccountId, AccountNo};
 use crate::record::{AccountRef, AssetRef, Code, Entry, Move, Moves, Rejection};
 use crate::register::{Account, AccountStatus};
+use crate::slots::Slot;
 use crate::state::{Map, RowKey};
 
 /// What a move does to the counters, in minor units.
@@ -21,8 +22,8 @@ pub(super) struct Delta {
 
 /// The two ends of a move and what moves between them.
 pub(super) struct Path<'a> {
-    pub(super) from: &'a Account,
-    pub(super) to: &'a Account,
+    pub(super) from: &'a Slot,
+    pub(super) to: &'a Slot,
     pub(super) asset: AssetRef,
 }
 
@@ -95,20 +96,15 @@ impl<'a> Mover<'a> {
     }
 
     /// The account with this id, if the actor sees it.
-    pub(super) fn account(&self, id: AccountId) -> Result<&'a Account, Stop> {
-        let slot = self.scene.book.slot(id).or_need(RowKey::Account(id))?;
-        match slot.map(|slot| &*slot.account) {
-            Some(account) if self.scene.sees_account(account) => Ok(account),
+    pub(super) fn account(&self, id: AccountId) -> Result<&'a Slot, Stop> {
+        match self.scene.book.slot(id).or_need(RowKey::Account(id))? {
+            Some(slot) if self.scene.sees_account(&slot.account) => Ok(slot),
             _ => Err(Code::AccountNotFound.into()),
         }
     }
 
     /// Both accounts; when both are missing, both are needed.
-    pub(super) fn accounts(
-        &self,
-        from: AccountId,
-        to: AccountId,
-    ) -> Result<(&'a Account, &'a Account), Stop> {
+    pub(super) fn accounts(&self, from: AccountId, to: AccountId) -> Result<(&'a Slot, &'a Slot), Stop> {
         let at = |code: Stop, id| match code {
             Stop::Reject(rejection) => Stop::Reject(Rejection {
                 account: Some(id),
@@ -150,7 +146,8 @@ impl<'a> Mover<'a> {
                 ..code.into()
             }))
         };
-        let ends = [path.from, path.to];
+        let from = &path.from.account;
+        let ends = [from, &path.to.account];
         if let Some(other) = ends
             .iter()
             .find(|account| account.currency.is_some_and(|currency| currency != path.asset.no))
@@ -163,18 +160,19 @@ impl<'a> Mover<'a> {
         {
             return refuse(Code::AccountClosed, closed);
         }
-        if path.from.status == AccountStatus::Frozen {
-            return refuse(Code::AccountFrozen, path.from);
+        if from.status == AccountStatus::Frozen {
+            return refuse(Code::AccountFrozen, from);
         }
         Ok(())
     }
 
-    fn counters(&self, account: &Account, asset: AssetNo) -> Result<Counters, Stop> {
-        match self.changed.get((account.no, asset)) {
+    fn counters(&self, slot: &Slot, asset: AssetNo) -> Result<Counters, Stop> {
+        let no = slot.account.no;
+        match self.changed.get((no, asset)) {
             Some(counters) => Ok(counters),
             None => {
-                let balance = self.scene.book.balance(account.no, asset);
-                Ok(balance.or_need(RowKey::Balance(account.no, asset))?.counters)
+                let balance = self.scene.book.balance_in(slot, asset);
+                Ok(balance.or_need(RowKey::Balance(no, asset))?.counters)
             }
         }
     }
@@ -201,9 +199,10 @@ impl<'a> Mover<'a> {
                 return Err(Stop::Need(needs.flatten().collect()));
             }
         };
-        let credit = path.from.credit(asset);
+        let (from, to) = (&*path.from.account, &*path.to.account);
+        let credit = from.credit(asset);
         if !force && falls_below_floor(credit, &from_before, delta) {
-            let no = path.from.no;
+            let no = from.no;
             let due = self
                 .scene
                 .book
@@ -212,35 +211,32 @@ impl<'a> Mover<'a> {
             if !due.is_empty() {
                 return Err(Stop::ExpireFirst(due));
             }
-            return Err(refuse(Code::InsufficientFunds, path.from));
+            return Err(refuse(Code::InsufficientFunds, from));
         }
-        let limit = path.to.limit(asset).and_then(|limit| limit.max_balance);
+        let limit = to.limit(asset).and_then(|limit| limit.max_balance);
         if limit.is_some_and(|limit| rises_above(limit, &to_before, delta)) {
-            return Err(refuse(Code::BalanceLimit, path.to));
+            return Err(refuse(Code::BalanceLimit, to));
         }
         let from_after = after_debit(&from_before, delta)
             .map(|counters| Entry { counters, credit })
             .filter(|entry| entry.credit.is_exact(&entry.counters))
-            .ok_or_else(|| refuse(Code::Overflow, path.from))?;
+            .ok_or_else(|| refuse(Code::Overflow, from))?;
         let to_after = after_credit(&to_before, delta)
             .map(|counters| Entry {
                 counters,
-                credit: path.to.credit(asset),
+                credit: to.credit(asset),
             })
             .filter(|entry| entry.credit.is_exact(&entry.counters))
-            .ok_or_else(|| refuse(Code::Overflow, path.to))?;
-        self.changed.put((path.from.no, asset), from_after.counters);
-        self.changed.put((path.to.no, asset), to_after.counters);
+            .ok_or_else(|| refuse(Code::Overflow, to))?;
+        self.changed.put((from.no, asset), from_after.counters);
+        self.changed.put((to.no, asset), to_after.counters);
         moves.push(Move {
             index,
             from: AccountRef {
-                no: path.from.no,
-                id: path.from.id,
+                no: from.no,
+                id: from.id,
             },
-            to: AccountRef {
-                no: path.to.no,
-                id: path.to.id,
-            },
+            to: AccountRef { no: to.no, id: to.id },
             asset: path.asset,
             post: delta.post,
             reserve: delta.reserve,

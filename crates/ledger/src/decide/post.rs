@@ -65,9 +65,9 @@ fn book_posting(
     if posting.amount.is_zero() {
         return Err(Code::AmountZero.into());
     }
-    if from.no == to.no {
+    if from.account.no == to.account.no {
         return Err(Stop::Reject(Rejection {
-            account: Some(from.id),
+            account: Some(from.account.id),
             ..Code::SameAccount.into()
         }));
     }

@@ -4,6 +4,8 @@
 //! checksum is salted with the store's id: bytes that a client chose (free text inside a record) can't pass for a
 //! frame when a torn tail is searched, and neither can another store's.
 
+use ledger::varint;
+
 use super::segment::{Locator, StoreId};
 
 /// The version of the frame layout.
@@ -233,7 +235,7 @@ impl FrameBuf {
         let at = self.next_offset();
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let length = u32::try_from(length).expect("a record is smaller than a frame");
-        put_varint(&mut self.bytes, length);
+        varint::put(&mut self.bytes, length.into());
         self.bytes.extend_from_slice(&[0; RECORD_CRC]);
         for part in parts {
             self.bytes.extend_from_slice(part);
@@ -426,14 +428,6 @@ impl<'a> Iterator for Records<'a> {
             }
         })
     }
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u32) {
-    while value >= 0x80 {
-        out.push((value & 0x7F) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 /// A length in as few bytes as possible, and how many those were.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use ledger::{BookNo, Position, Record, Subject};
 use parking_lot::RwLock;
+use smallvec::SmallVec;
 use store::audit;
 
 use self::runs::Runs;
@@ -225,9 +226,21 @@ impl Check<'_> {
         self.check(at, &record)
             .map_err(|what| self.wrong(at, Some(&record), what))?;
         let touched = touched(&record);
-        let (chain, balances) = self.journal.tables.links(record.book, &touched);
+        let journal = &mut self.journal;
+        let mut balances = SmallVec::new();
+        journal.milestones.take(&record, at);
+        let book = journal.tables.take(
+            &record,
+            &touched,
+            at,
+            |_| false,
+            |key, chain, links| {
+                journal.milestones.take_chain((record.book, key), chain, at);
+                balances.push(links);
+            },
+        );
         let keys_link = self.runs.take(&self.hasher, &record, at, &links.repeats)?;
-        if (links.book, &links.balances) != (chain, &balances) || !keys_link {
+        if (links.book, &links.balances) != (book, &balances) || !keys_link {
             return Err(self.wrong(at, Some(&record), "its links lead elsewhere".into()));
         }
         let wrong = |what: &str| self.wrong(at, Some(&record), what.into());
@@ -245,9 +258,6 @@ impl Check<'_> {
         }
         let journal = &mut self.journal;
         journal.digests.take(record.book, canonical);
-        journal.tables.take(&record, &touched, at, |_| false);
-        let chains = &journal.tables.chains;
-        journal.milestones.take(&record, &touched, at, chains, |_| false);
         for (key, deviation) in deviations(&record) {
             let all = journal.deviations.entry((record.book, key)).or_default();
             all.push(deviation);
