@@ -29,7 +29,7 @@ use crate::tables::Published;
 use crate::task::pause;
 
 const MAGIC: &[u8; 8] = b"SALDOSNP";
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 const HEADER: usize = 8 + 2 + 16;
 /// Accounts are copied so many at a time.
 const ACCOUNTS: u32 = 2048;

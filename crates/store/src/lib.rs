@@ -197,7 +197,7 @@ pub trait Store: Send + Sync + 'static {
     /// The records of a book after `after`, in order, at most `limit`.
     fn records(&self, book: BookNo, after: Position, limit: usize) -> Answer<'_, Vec<Arc<Record>>>;
 
-    /// The digest of a book: BLAKE3 over the digest before and the canonical record, from 32 zero bytes on.
+    /// The digest of a book: of the canonical record, by BLAKE3 keyed with the digest before; from 32 zero bytes on.
     fn digest(&self, book: BookNo) -> Answer<'_, (Position, [u8; 32])>;
 
     /// The keys that texts of these are sealed under; `None` for one that was never kept, or was forgotten.

@@ -1,7 +1,7 @@
 //! The manifest of a backup: text, a word and what it says on each line, the hash of all lines before on the last.
 //!
 //! ```text
-//! saldo-backup 1
+//! saldo-backup 2
 //! store 0f3a…                                     the store's id
 //! taken 1795622400000000                          when, in µs since 1970
 //! end SEQUENCE START END HASH                     the last frame: its sequence, first byte, byte after it, hash
@@ -20,7 +20,7 @@ use crate::log::{Disk, DiskError, Locator, LogPosition, StoreId};
 
 /// The file.
 pub(super) const NAME: &str = "backup.manifest";
-const FIRST: &str = "saldo-backup 1";
+const FIRST: &str = "saldo-backup 2";
 
 /// A file of a backup.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -275,7 +275,7 @@ mod tests {
         // Also with the hash that belongs to it there is one way to write it.
         let body = text.rfind("blake3 ").expect("the last line");
         for (good, bad) in [
-            ("saldo-backup 1\n", "\n"),
+            ("saldo-backup 2\n", "\n"),
             ("taken -5", "taken -05"),
             ("end 9 64", "end +9 64"),
             ("book 0 3 04", "book 0 3 +4"),

@@ -186,9 +186,7 @@ pub(crate) async fn check(store: &PostgresStore, book: BookNo, answered: &BTreeM
     for record in &records {
         let mut canonical = Vec::new();
         ledger::encode(record, &mut canonical);
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&digest).update(&canonical);
-        digest = hasher.finalize().into();
+        digest = blake3::keyed_hash(&digest, &canonical).into();
     }
     assert_eq!(
         store.digest(book).await,

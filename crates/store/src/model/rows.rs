@@ -18,8 +18,7 @@ pub(super) fn keep(world: &mut World, record: &Arc<Record>) {
     let book = book(world, record);
     let mut canonical = Vec::new();
     ledger::encode(record, &mut canonical);
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&book.digest);
+    let mut hasher = blake3::Hasher::new_keyed(&book.digest);
     hasher.update(&canonical);
     book.digest = *hasher.finalize().as_bytes();
     book.records.push(Arc::clone(record));

@@ -51,9 +51,7 @@ impl Books {
         self.recorded_at = record.recorded_at;
         let mut canonical = Vec::new();
         ledger::encode(record, &mut canonical);
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.digest).update(&canonical);
-        self.digest = hasher.finalize().into();
+        self.digest = blake3::keyed_hash(&self.digest, &canonical).into();
         for (nth, booked) in record.booked().iter().enumerate() {
             assert!(self.ids.insert(booked.id.0), "{} twice", booked.id);
             for made in &booked.moves {
