@@ -17,7 +17,7 @@ use crate::payload::split;
 use crate::snapshot::Due;
 use crate::tables::{Digests, Published};
 use crate::task::{Spawn, Task, pause};
-use crate::writer::{Batch, Spare};
+use crate::writer::{Batch, Item, Spare};
 
 /// The pairs of the segment that is being filled; with a sealed segment they become its run.
 pub(crate) struct Unsealed {
@@ -71,6 +71,8 @@ pub(crate) struct Committer {
     /// The last batch that is published, for the writer.
     pub(crate) done: watch::Sender<u64>,
     pub(crate) spare: std::sync::mpsc::Sender<Spare>,
+    /// Of the last batch.
+    pub(crate) items: Arc<Vec<Item>>,
     /// Told when a write or sync failed: what is on the disk is not known any more, so the process has to stop.
     pub(crate) on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
     /// Told how many bytes were written, so that a snapshot is made from time to time.
@@ -126,9 +128,15 @@ impl Committer {
         for (reply, answers) in batch.replies {
             reply.send(answers);
         }
-        let spare = Spare::of(batch.frame, batch.items);
+        batch.frame.clear();
         // The writer may be gone; then nobody needs it.
-        let _ = self.spare.send(spare);
+        let _ = self.spare.send(Spare::Frame(batch.frame));
+        // The writer has let go of those before by now, mostly: not it, but this task has the time to drop what is in them.
+        let before = std::mem::replace(&mut self.items, batch.items);
+        if let Some(mut items) = Arc::into_inner(before) {
+            items.clear();
+            let _ = self.spare.send(Spare::Items(items));
+        }
         Ok(())
     }
 
@@ -155,7 +163,7 @@ impl Committer {
         {
             let mut unsealed = self.unsealed.lock();
             unsealed.sequence = position.sequence;
-            for item in &batch.items {
+            for item in &*batch.items {
                 let unique = item.unique.iter().map(|hash| (*hash, item.at));
                 unsealed.pairs.unique.extend(unique);
                 let repeats = item.repeats.iter().map(|(hash, _)| (*hash, item.at));

@@ -9,36 +9,50 @@ use crate::log::Locator;
 use crate::payload::Links;
 use crate::writer::Item;
 
-/// A batch that was decided and is not published yet.
+/// A batch on its way.
 #[derive(Default)]
 struct Flight {
     batch: u64,
-    /// By where they will lie, which ascends.
-    records: Vec<(Locator, Arc<Record>, Links)>,
+    /// By where they will lie, which ascends. The committer has them too.
+    items: Arc<Vec<Item>>,
     repeats: Map<u64, Locator>,
 }
 
-/// All of them, oldest first: few, so that each is asked. One is forgotten as a whole, without a search for what is in it.
+/// All of them: few, so that each is asked. One is forgotten as a whole, without a search for what is in it.
 #[derive(Default)]
 pub(crate) struct InFlight {
+    /// What is being filled.
+    items: Vec<Item>,
+    repeats: Map<u64, Locator>,
+    /// What was closed, oldest first.
     flights: VecDeque<Flight>,
     /// Empty ones that are used again: maps that grow from nothing each time would cost more than what they hold.
-    spare: Vec<Flight>,
+    spare: Vec<Map<u64, Locator>>,
 }
 
 impl InFlight {
-    pub(crate) fn put(&mut self, batch: u64, item: &Item, links: Links) {
-        if self.flights.back().is_none_or(|flight| flight.batch != batch) {
-            let flight = self.spare.pop().unwrap_or_default();
-            self.flights.push_back(Flight { batch, ..flight });
-        }
-        let Some(flight) = self.flights.back_mut() else {
-            return;
-        };
-        flight.records.push((item.at, Arc::clone(&item.record), links));
+    /// Begins a batch, in the room of an earlier one.
+    pub(crate) fn open(&mut self, room: Vec<Item>) {
+        self.items = room;
+        self.repeats = self.spare.pop().unwrap_or_default();
+    }
+
+    pub(crate) fn put(&mut self, item: Item) {
         for (hash, _) in &item.repeats {
-            flight.repeats.insert(*hash, item.at);
+            self.repeats.insert(*hash, item.at);
         }
+        self.items.push(item);
+    }
+
+    /// Ends the batch; gives what is in it.
+    pub(crate) fn close(&mut self, batch: u64) -> Arc<Vec<Item>> {
+        let items = Arc::new(std::mem::take(&mut self.items));
+        self.flights.push_back(Flight {
+            batch,
+            items: Arc::clone(&items),
+            repeats: std::mem::take(&mut self.repeats),
+        });
+        items
     }
 
     /// Forgets what is published by now: the log has the records, the key table the keys that repeat.
@@ -48,23 +62,25 @@ impl InFlight {
             let Some(mut flight) = self.flights.pop_front() else {
                 return;
             };
-            flight.records.clear();
             flight.repeats.clear();
-            self.spare.push(flight);
+            self.spare.push(flight.repeats);
         }
     }
 
     /// The newest record with a key that may repeat.
     pub(crate) fn newest(&self, hash: u64) -> Option<Locator> {
-        let mut newest_first = self.flights.iter().rev();
-        newest_first.find_map(|flight| flight.repeats.get(&hash).copied())
+        let closed = self.flights.iter().rev().map(|flight| &flight.repeats);
+        let mut newest_first = std::iter::once(&self.repeats).chain(closed);
+        newest_first.find_map(|repeats| repeats.get(&hash).copied())
     }
 
     pub(crate) fn record(&self, at: Locator) -> Option<(Arc<Record>, Links)> {
-        self.flights.iter().find_map(|flight| {
-            let nth = flight.records.binary_search_by_key(&at, |(at, ..)| *at).ok()?;
-            let (_, record, links) = &flight.records[nth];
-            Some((Arc::clone(record), links.clone()))
+        let closed = self.flights.iter().map(|flight| flight.items.as_slice());
+        let mut all = std::iter::once(self.items.as_slice()).chain(closed);
+        all.find_map(|items| {
+            let nth = items.binary_search_by_key(&at, |item| item.at).ok()?;
+            let item = &items[nth];
+            Some((Arc::clone(&item.record), item.links.clone()))
         })
     }
 }

@@ -45,6 +45,7 @@ pub(crate) struct Item {
     pub(crate) repeats: SmallVec<[(u64, Option<Locator>); 1]>,
     /// The register's row of an account that it made or changed, so that both tables share it.
     pub(crate) account: Option<Arc<Account>>,
+    pub(crate) links: Links,
 }
 
 /// A decided batch.
@@ -54,23 +55,14 @@ pub(crate) struct Batch {
     pub(crate) start: Option<FrameStart>,
     pub(crate) frame: FrameBuf,
     pub(crate) time: Micros,
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: Arc<Vec<Item>>,
     pub(crate) replies: Vec<(Reply, Vec<Result<Outcome, StoreError>>)>,
 }
 
-/// What a batch was made of, empty again: to grow anew each time would cost more than what it holds.
-#[derive(Default)]
-pub(crate) struct Spare {
-    frame: FrameBuf,
-    items: Vec<Item>,
-}
-
-impl Spare {
-    pub(crate) fn of(mut frame: FrameBuf, mut items: Vec<Item>) -> Self {
-        frame.clear();
-        items.clear();
-        Self { frame, items }
-    }
+/// Room for the next batches, as large as earlier ones needed: to grow anew each time would cost more than what is in it.
+pub(crate) enum Spare {
+    Frame(FrameBuf),
+    Items(Vec<Item>),
 }
 
 /// The writer's task.
@@ -141,6 +133,11 @@ struct Open {
 }
 
 impl Open {
+    /// How many records it has.
+    fn len(&self) -> usize {
+        self.batch.frame.count() as usize
+    }
+
     /// Makes sure that the frame takes `bytes` more where it is. What was not foreseen (what came after
     /// the first, holds that expire ahead, a reversal of many postings) grows into the rest of the segment, which needs no
     /// space on the disk.
@@ -202,7 +199,7 @@ impl Writer {
                 let batch = match self.open(&mut waiting) {
                     Ok(mut open) => {
                         self.fill(&mut open, &mut waiting);
-                        if waiting.is_empty() && open.batch.items.len() < self.cut_at {
+                        if waiting.is_empty() && open.len() < self.cut_at {
                             let more = self.more(&mut inbox).await;
                             waiting.extend(more.into_iter().map(Turn::new));
                             self.fill(&mut open, &mut waiting);
@@ -246,7 +243,7 @@ impl Writer {
 
     /// Whether the frame is to go now: the committer has nothing else to do, and it is worth it.
     fn is_awaited(&self, open: &Open) -> bool {
-        open.batch.items.len() >= self.cut_at && self.is_free()
+        open.len() >= self.cut_at && self.is_free()
     }
 
     /// Makes sure that a frame of these bytes can be written, and says where.
@@ -264,16 +261,29 @@ impl Writer {
         self.planner.start(room)
     }
 
+    /// What came back to be used again.
+    fn room(&mut self) -> (FrameBuf, Vec<Item>) {
+        let (mut frame, mut items) = (None, None);
+        for spare in self.spare.try_iter() {
+            match spare {
+                Spare::Frame(empty) => frame = Some(empty),
+                Spare::Items(empty) => items = Some(empty),
+            }
+        }
+        (frame.unwrap_or_default(), items.unwrap_or_default())
+    }
+
     /// Opens a frame for what waits; or gives the answers that say why there is none.
     fn open(&mut self, waiting: &mut VecDeque<Turn>) -> Result<Open, Box<Batch>> {
         self.state.number += 1;
-        let Spare { frame, items } = self.spare.try_recv().unwrap_or_default();
+        let (frame, items) = self.room();
+        self.state.flight.open(items);
         let mut batch = Batch {
             number: self.state.number,
             start: None,
             frame,
             time: (self.clock)(),
-            items,
+            items: Arc::default(),
             replies: Vec::new(),
         };
         let room = self.foresee(waiting).max(std::mem::take(&mut self.state.needed)) + FRAME_HEADER as u64;
@@ -317,9 +327,10 @@ impl Writer {
     /// Ends the frame where it is.
     fn close(&mut self, open: Open) -> Batch {
         let Open { mut batch, start, .. } = open;
-        if !batch.items.is_empty() {
+        if !batch.frame.is_empty() {
             self.planner.advance(start, batch.frame.frame_len());
             batch.start = Some(start);
+            batch.items = self.state.flight.close(batch.number);
         }
         batch
     }
@@ -558,20 +569,19 @@ impl Writer {
         };
         put_links(&mut work.links, at, &links);
         open.batch.frame.push_parts(&[&work.links, &work.canonical]);
-        let item = Item {
+        // At once, so that the next command finds it. Readers leave out what is behind the end that they see.
+        for hash in &unique {
+            self.keys.insert(*hash, at);
+        }
+        work.flight.put(Item {
             at,
             record: Arc::clone(record),
             touched,
             unique,
             repeats,
             account: self.tables.account_of(record),
-        };
-        // At once, so that the next command finds it. Readers leave out what is behind the end that they see.
-        for hash in &item.unique {
-            self.keys.insert(*hash, at);
-        }
-        work.flight.put(work.number, &item, links);
-        open.batch.items.push(item);
+            links,
+        });
         Ok(())
     }
 
