@@ -17,6 +17,8 @@
 //! assert_eq!(body.into_bytes(), br#"{"label":"Petty \"cash\"","settled":1050,"parts":[-10.50,"0.05"]}"#);
 //! ```
 
+use crate::spelling::Spelled;
+
 /// Writes one JSON text from left to right.
 ///
 /// The caller minds the grammar: a key before each member of an object, nowhere else. There is no `null`: what is
@@ -79,6 +81,11 @@ impl Json {
     /// A string, escaped where RFC 8259 asks for it.
     pub fn string(&mut self, text: &str) {
         self.quoted(|body| escape(body, text.as_bytes()));
+    }
+
+    /// An id as a string: nothing in its spelling is escaped.
+    pub fn id(&mut self, id: &Spelled) {
+        self.quoted(|body| body.extend_from_slice(id.as_bytes()));
     }
 
     /// `true` or `false`.

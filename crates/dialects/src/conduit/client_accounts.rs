@@ -58,18 +58,17 @@ impl Endpoint for ListClientAccounts {
         let mut body = Json::with_capacity(256 + ROW * rows.len() + ELEMENT * elements + names);
         body.object(|body| {
             body.key("id")
-                .string(&spelling::ksuid(Prefix::Account, own.account.account.id.0));
+                .id(&spelling::ksuid(Prefix::Account, own.account.account.id.0));
             body.key("clientId")
-                .string(&spelling::ksuid(Prefix::Client, own.client.0));
+                .id(&spelling::ksuid(Prefix::Client, own.client.0));
             body.key("businessLegalName").string(&own.legal_name);
             available.write(body.key("balances"), &mut negative);
             body.key("data").array(|data| {
                 for (one, available) in rows.iter().zip(&each) {
                     data.object(|row| {
-                        row.key("id")
-                            .string(&spelling::ksuid(Prefix::Client, one.client.0));
+                        row.key("id").id(&spelling::ksuid(Prefix::Client, one.client.0));
                         row.key("accountId")
-                            .string(&spelling::ksuid(Prefix::Account, one.account.account.id.0));
+                            .id(&spelling::ksuid(Prefix::Account, one.account.account.id.0));
                         row.key("businessLegalName").string(&one.legal_name);
                         available.write(row.key("balances"), &mut negative);
                     });

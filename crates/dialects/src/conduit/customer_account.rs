@@ -39,7 +39,7 @@ impl Endpoint for GetCustomerAccount {
         let mut body = Json::with_capacity(256 + ELEMENT * available.len());
         body.object(|body| {
             body.key("id")
-                .string(&spelling::ksuid(Prefix::Account, account.account.id.0));
+                .id(&spelling::ksuid(Prefix::Account, account.account.id.0));
             body.key("businessLegalName").string(legal_name);
             available.write(body.key("balances"), &mut negative);
         });

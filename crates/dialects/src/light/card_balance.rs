@@ -72,10 +72,9 @@ impl Endpoint for GetCardBalanceAccount {
 
         let mut body = Json::with_capacity(512 + output.label.len());
         body.object(|body| {
-            body.key("id").string(&spelling::uuid(account.id.0));
-            body.key("companyEntityId")
-                .string(&spelling::uuid(account.client.0));
-            body.key("companyId").string(&spelling::uuid(output.company.0));
+            body.key("id").id(&spelling::uuid(account.id.0));
+            body.key("companyEntityId").id(&spelling::uuid(account.client.0));
+            body.key("companyId").id(&spelling::uuid(output.company.0));
             body.key("currency").string(currency.name.as_str());
             body.key("label").string(&output.label);
             body.key("status").string(match account.status {

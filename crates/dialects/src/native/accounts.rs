@@ -245,7 +245,7 @@ pub(super) fn account_members(body: &mut Json, view: &AccountView) {
     reply::notes(body, &view.notes);
     body.key("spellings").object(|spellings| {
         reply::id(spellings, "uuid", view.id.0);
-        spellings.key("ksuid").string(&ksuid(Prefix::Account, view.id.0));
+        spellings.key("ksuid").id(&ksuid(Prefix::Account, view.id.0));
     });
     body.key("createdAt").string(&time::format(view.created_at));
     body.key("updatedAt").string(&time::format(view.updated_at));

@@ -163,12 +163,9 @@ impl<'a, 'p> Value<'a, 'p> {
                 return Err(self.misnamed(names[nth], "stands here twice; name it once"));
             }
         }
-        let mut at = names.into_iter().zip(found);
-        Ok(std::array::from_fn(|_| {
-            // Both arrays have N elements, as this one has.
-            let (name, node) = at.next().unwrap_or_default();
-            let place = Place::Member(self.place, name);
-            Member { node, place }
+        Ok(std::array::from_fn(|nth| Member {
+            node: found[nth],
+            place: Place::Member(self.place, names[nth]),
         }))
     }
 

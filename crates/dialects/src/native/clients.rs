@@ -141,7 +141,7 @@ pub(super) fn client_members(body: &mut Json, view: &ClientView) {
     reply::notes(body, &view.notes);
     body.key("spellings").object(|spellings| {
         reply::id(spellings, "uuid", view.id.0);
-        spellings.key("ksuid").string(&ksuid(Prefix::Client, view.id.0));
+        spellings.key("ksuid").id(&ksuid(Prefix::Client, view.id.0));
     });
     body.key("createdAt").string(&time::format(view.created_at));
     body.key("updatedAt").string(&time::format(view.updated_at));

@@ -198,8 +198,8 @@ pub(super) fn customer_members(body: &mut Json, view: &CustomerView) {
     reply::notes(body, &view.notes);
     body.key("spellings").object(|spellings| {
         reply::id(spellings, "uuid", view.id.0);
-        spellings.key("ksuid").string(&ksuid(Prefix::Customer, view.id.0));
-        spellings.key("typeid").string(&typeid(view.id.0));
+        spellings.key("ksuid").id(&ksuid(Prefix::Customer, view.id.0));
+        spellings.key("typeid").id(&typeid(view.id.0));
     });
     body.key("createdAt").string(&time::format(view.created_at));
     body.key("updatedAt").string(&time::format(view.updated_at));

@@ -61,6 +61,6 @@ pub(super) fn culprit(body: &mut Json, rejection: &Rejection) {
         body.key(what).int(index);
     }
     if let Some(account) = rejection.account {
-        body.key("accountId").string(&spelling::uuid(account.0));
+        body.key("accountId").id(&spelling::uuid(account.0));
     }
 }

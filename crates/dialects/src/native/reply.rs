@@ -76,7 +76,7 @@ pub(super) fn notes(body: &mut Json, notes: &Notes<Plain>) {
 
 /// A member that is an id.
 pub(super) fn id(body: &mut Json, name: &'static str, id: u128) {
-    body.key(name).string(&spelling::uuid(id));
+    body.key(name).id(&spelling::uuid(id));
 }
 
 /// The numbers of a balance. `spendable` is left out where there is no floor to count from.

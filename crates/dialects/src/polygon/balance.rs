@@ -60,7 +60,7 @@ impl Endpoint for GetCustomerBalance {
         body.object(|body| {
             body.key("data").object(|data| {
                 data.key("customerId")
-                    .string(&spelling::typeid(value.holdings.customer.id.0));
+                    .id(&spelling::typeid(value.holdings.customer.id.0));
                 data.key("estimatedBalanceValue")
                     .decimal_string(value.minor, value.exponent);
                 data.key(CURRENCY).string(value.currency.as_str());
