@@ -11,7 +11,7 @@ use store::StoreError;
 
 use crate::index::Hasher;
 use crate::log::{Locator, LogError};
-use crate::payload::{Links, split, take_links, touched};
+use crate::payload::{Links, Repeats, split, take_links, touched};
 
 /// Where records come from.
 pub(crate) trait Source {
@@ -23,18 +23,18 @@ pub(crate) trait Source {
     /// The newest record that may have a key that repeats.
     fn newest(&self, hash: u64) -> Result<Option<Locator>, StoreError>;
 
-    /// A record with its links.
-    fn read(&self, at: Locator) -> Result<(Arc<Record>, Links), StoreError>;
+    /// A record, and those before it with the keys of it that repeat.
+    fn read(&self, at: Locator) -> Result<(Arc<Record>, Repeats), StoreError>;
 
     /// A record, and the one before it with a key that repeats.
     fn read_repeating(&self, at: Locator, hash: u64) -> Result<(Arc<Record>, Option<Locator>), StoreError> {
-        let (record, links) = self.read(at)?;
+        let (record, repeats) = self.read(at)?;
         let nth = self
             .hasher()
             .repeats(&record)
             .iter()
             .position(|other| *other == hash);
-        let before = nth.and_then(|nth| links.repeats[nth]);
+        let before = nth.and_then(|nth| repeats[nth]);
         Ok((record, before))
     }
 }

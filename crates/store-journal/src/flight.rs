@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ledger::{Map, Record};
 
 use crate::log::Locator;
-use crate::payload::Links;
+use crate::payload::Repeats;
 use crate::writer::Item;
 
 /// A batch on its way.
@@ -74,13 +74,14 @@ impl InFlight {
         newest_first.find_map(|repeats| repeats.get(&hash).copied())
     }
 
-    pub(crate) fn record(&self, at: Locator) -> Option<(Arc<Record>, Links)> {
+    pub(crate) fn record(&self, at: Locator) -> Option<(Arc<Record>, Repeats)> {
         let closed = self.flights.iter().map(|flight| flight.items.as_slice());
         let mut all = std::iter::once(self.items.as_slice()).chain(closed);
         all.find_map(|items| {
             let nth = items.binary_search_by_key(&at, |item| item.at).ok()?;
             let item = &items[nth];
-            Some((Arc::clone(&item.record), item.links.clone()))
+            let repeats = item.repeats.iter().map(|(_, before)| *before);
+            Some((Arc::clone(&item.record), repeats.collect()))
         })
     }
 }

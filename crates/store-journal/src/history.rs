@@ -14,7 +14,7 @@ use crate::find::{Source, corrupt, read_payload};
 use crate::index::Hasher;
 use crate::log::skew::{Links as ChainLinks, Visited, seek};
 use crate::log::{KeyTable, Locator, LogReader};
-use crate::payload::{BalanceKey, Links, touched};
+use crate::payload::{BalanceKey, Links, Repeats, touched};
 use crate::tables::Published;
 
 /// The past up to one moment.
@@ -50,10 +50,9 @@ impl Source for History<'_> {
         Ok(at)
     }
 
-    fn read(&self, at: Locator) -> Result<(Arc<Record>, Links), StoreError> {
-        let payload = self.reader.read_record(at).map_err(|error| corrupt(&error))?;
-        let published = self.published.read();
-        read_payload(&payload, at, &published.tables.state, self.hasher)
+    fn read(&self, at: Locator) -> Result<(Arc<Record>, Repeats), StoreError> {
+        self.read_linked(at)
+            .map(|(record, links)| (record, links.repeats))
     }
 }
 
@@ -123,6 +122,13 @@ impl Until {
 }
 
 impl History<'_> {
+    /// A record with its links.
+    fn read_linked(&self, at: Locator) -> Result<(Arc<Record>, Links), StoreError> {
+        let payload = self.reader.read_record(at).map_err(|error| corrupt(&error))?;
+        let published = self.published.read();
+        read_payload(&payload, at, &published.tables.state, self.hasher)
+    }
+
     /// The newest record of a balance's chain, from `newest` back, that is old enough.
     pub(crate) fn seek_balance(
         &self,
@@ -132,7 +138,7 @@ impl History<'_> {
         until: Until,
     ) -> Result<Option<(Locator, Arc<Record>)>, StoreError> {
         let read = |at: Locator| {
-            let (record, links) = self.read(at)?;
+            let (record, links) = self.read_linked(at)?;
             let links = chain_of(&record, &links, key).ok_or_else(|| astray(at))?;
             Ok(Visited { entry: record, links })
         };
@@ -184,7 +190,7 @@ impl History<'_> {
         mut visit: impl FnMut(Arc<Record>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         while let Some(here) = at {
-            let (record, links) = self.read(here)?;
+            let (record, links) = self.read_linked(here)?;
             at = links.book.prev;
             if !visit(record)? {
                 break;
@@ -200,7 +206,7 @@ impl History<'_> {
         mut visit: impl FnMut(Arc<Record>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         while let Some(here) = chains.iter().map(|(_, at)| *at).max() {
-            let (record, links) = self.read(here)?;
+            let (record, links) = self.read_linked(here)?;
             let mut rest = Vec::with_capacity(chains.len());
             for (key, at) in chains {
                 if at != here {

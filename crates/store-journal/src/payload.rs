@@ -21,6 +21,9 @@ pub(crate) type BalanceKey = (AccountNo, AssetNo);
 /// The balances that a record touches; most touch two.
 pub(crate) type Touched = SmallVec<[BalanceKey; 2]>;
 
+/// The record before with the same key, for each key that may repeat.
+pub(crate) type Repeats = SmallVec<[Option<Locator>; 1]>;
+
 /// Where the records before this one lie.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Links {
@@ -28,8 +31,7 @@ pub(crate) struct Links {
     pub(crate) book: skew::Links<Locator>,
     /// The chains of the balances that it touched.
     pub(crate) balances: SmallVec<[skew::Links<Locator>; 2]>,
-    /// The record before with the same key, for each key that may repeat.
-    pub(crate) repeats: SmallVec<[Option<Locator>; 1]>,
+    pub(crate) repeats: Repeats,
 }
 
 impl Links {

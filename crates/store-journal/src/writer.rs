@@ -19,7 +19,8 @@ use crate::flight::InFlight;
 use crate::index::{self, Hasher};
 use crate::log::frame::{FRAME_HEADER, RECORD_OVERHEAD};
 use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner, Span};
-use crate::payload::{Links, Touched, put_links, touched};
+use crate::payload::{Links, Repeats, Touched, put_links, touched};
+use crate::prefetch::Region;
 use crate::room::{MAX_WORST, worst_case};
 use crate::tables::Tables;
 use crate::turn::Turn;
@@ -29,7 +30,7 @@ const BATCH_COMMANDS: usize = 16_384;
 /// A frame has room for so many commands from the start.
 const FORESEEN: usize = 512;
 /// So many commands have their rows fetched at once.
-const GROUP: usize = 16;
+const GROUP: usize = 8;
 /// How far ahead of the store's clock a stamp may be, in µs.
 const AHEAD: i64 = 5_000_000;
 /// How long a full disk is not asked again for another segment, in µs: each time it would be filled to the last byte.
@@ -45,7 +46,6 @@ pub(crate) struct Item {
     pub(crate) repeats: SmallVec<[(u64, Option<Locator>); 1]>,
     /// The register's row of an account that it made or changed, so that both tables share it.
     pub(crate) account: Option<Arc<Account>>,
-    pub(crate) links: Links,
 }
 
 /// A decided batch.
@@ -103,10 +103,14 @@ pub(crate) struct Work {
     full_until: Micros,
 }
 
+/// A record of at most so many bytes does not fit into the open frame. Nothing of it was done.
+struct Full {
+    bytes: u64,
+}
+
 /// Why something was not taken.
 enum Stop {
-    /// Its record, of about so many bytes, does not fit into the open frame. Nothing of it was done.
-    Full(u64),
+    Full(Full),
     Error(StoreError),
 }
 
@@ -351,26 +355,27 @@ impl Writer {
                 }
             }
             fetched -= 1;
-            match self.take(open, turn) {
-                Ok(outcome) => turn.answers.push(Ok(outcome)),
-                Err(Stop::Error(error)) => turn.answers.push(Err(error)),
-                Err(Stop::Full(bytes)) => {
-                    self.state.needed = bytes;
-                    return false;
-                }
+            if let Err(Full { bytes }) = self.take(open, turn) {
+                self.state.needed = bytes;
+                return false;
             }
         }
         true
     }
 
     /// Has the processor fetch what these will need.
-    fn fetch_ahead<'a>(&mut self, next: impl Iterator<Item = &'a Asked>) {
+    fn fetch_ahead<'a>(&mut self, next: impl Iterator<Item = &'a Asked> + Clone) {
         let mut accounts = SmallVec::<[_; 4 * GROUP]>::new();
-        for asked in next {
+        let mut keys = SmallVec::<[_; GROUP]>::new();
+        for asked in next.clone() {
             let Asked::Decide(command) = asked else { continue };
             let hashes = self.hasher.asked(command);
-            self.keys.prefetch(hashes.key);
+            keys.extend(self.keys.near(hashes.key));
             self.state.hashes.push_back(hashes);
+        }
+        keys.into_iter().for_each(Region::prefetch);
+        for asked in next {
+            let Asked::Decide(command) = asked else { continue };
             let (Action::Post(transaction), Some(book)) =
                 (&command.action, self.tables.state.book(command.book))
             else {
@@ -390,9 +395,9 @@ impl Writer {
         }
     }
 
-    /// Takes the first that waits in a submission. Where the frame is full it waits on: the next one has it, or does not come
-    /// about.
-    fn take(&mut self, open: &mut Open, turn: &mut Turn) -> Result<Outcome, Stop> {
+    /// Takes the first that waits in a submission, and answers it. Where the frame is full it waits on: the next one has it, or
+    /// does not come about.
+    fn take(&mut self, open: &mut Open, turn: &mut Turn) -> Result<(), Full> {
         let taken = match turn.asked.front() {
             Some(Asked::Decide(command)) => {
                 let hashes = self.state.hashes.pop_front();
@@ -408,14 +413,18 @@ impl Writer {
             Some(Asked::Adopt(record)) => self.adopt(open, record),
             Some(Asked::Room(bytes)) => match open.make_room(*bytes, &self.planner, self.log.max_frame()) {
                 true => Ok(Outcome::Nothing),
-                false => Err(Stop::Full(*bytes)),
+                false => Err(Stop::Full(Full { bytes: *bytes })),
             },
-            None => Ok(Outcome::Nothing),
+            None => return Ok(()),
         };
-        if !matches!(taken, Err(Stop::Full(_))) {
-            turn.asked.pop_front();
-        }
-        taken
+        let answer = match taken {
+            Ok(outcome) => Ok(outcome),
+            Err(Stop::Error(error)) => Err(error),
+            Err(Stop::Full(full)) => return Err(full),
+        };
+        turn.asked.pop_front();
+        turn.answers.push(answer);
+        Ok(())
     }
 
     /// Decides one command.
@@ -492,7 +501,7 @@ impl Writer {
         turn: &mut Turn,
         decided: Decided,
         hashes: index::Asked,
-    ) -> Result<Outcome, Stop> {
+    ) -> Result<(), Full> {
         let Some(Asked::Decide(command)) = turn.asked.pop_front() else {
             unreachable!("it was decided on the first that waits");
         };
@@ -500,20 +509,18 @@ impl Writer {
         let unique = hashes.unique(&decided);
         let record = Arc::new(decided.into_record(command));
         match self.keep(open, &record, unique) {
-            Ok(()) => Ok(Outcome::Recorded(record)),
-            Err(stop) => {
+            Ok(()) => turn.answers.push(Ok(Outcome::Recorded(record))),
+            Err(Stop::Error(error)) => turn.answers.push(Err(error)),
+            Err(Stop::Full(full)) => {
                 let record = Arc::into_inner(record).expect("what was not kept is nobody else's");
-                let command = Command {
+                turn.asked.push_front(Asked::Decide(Command {
                     stamp,
                     ..record.into_command()
-                };
-                match stop {
-                    Stop::Full(_) => turn.asked.push_front(Asked::Decide(command)),
-                    Stop::Error(_) => drop(command),
-                }
-                Err(stop)
+                }));
+                return Err(full);
             }
         }
+        Ok(())
     }
 
     /// Takes a record that was decided elsewhere, if it is the next one. Those of other books stand behind those of book 0 that
@@ -552,7 +559,8 @@ impl Writer {
         encode(record, &mut work.canonical);
         let most = work.canonical.len() + Links::most_bytes(touched.len(), repeats.len()) + RECORD_OVERHEAD;
         if !open.make_room(most as u64, &self.planner, self.log.max_frame()) {
-            return Err(Stop::Full(most as u64));
+            let bytes = most as u64;
+            return Err(Stop::Full(Full { bytes }));
         }
         let mut balances = SmallVec::new();
         let book = self.tables.take(
@@ -580,7 +588,6 @@ impl Writer {
             unique,
             repeats,
             account: self.tables.account_of(record),
-            links,
         });
         Ok(())
     }
@@ -625,12 +632,13 @@ impl Source for Writer {
         self.keys.candidates(hash)
     }
 
-    fn read(&self, at: Locator) -> Result<(Arc<Record>, Links), StoreError> {
+    fn read(&self, at: Locator) -> Result<(Arc<Record>, Repeats), StoreError> {
         if let Some(found) = self.state.flight.record(at) {
             return Ok(found);
         }
         let payload = self.reader.read_record(at).map_err(|error| corrupt(&error))?;
-        read_payload(&payload, at, &self.tables.state, &self.hasher)
+        let (record, links) = read_payload(&payload, at, &self.tables.state, &self.hasher)?;
+        Ok((record, links.repeats))
     }
 }
 

@@ -14,7 +14,7 @@ use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
 use super::segment::Locator;
-use crate::prefetch::prefetch;
+use crate::prefetch::Region;
 
 const SHARD_BITS: u32 = 12;
 const SHARDS: usize = 1 << SHARD_BITS;
@@ -98,15 +98,13 @@ impl KeyTable {
         removed
     }
 
-    /// Has what [`KeyTable::has`] looks at brought into the processor's caches.
-    pub fn prefetch(&self, hash: u64) {
+    /// What [`KeyTable::has`] would look at now.
+    pub(crate) fn near(&self, hash: u64) -> Option<Region> {
         /// Seldom is a hash further from its home.
         const NEAR: usize = 8;
         let shard = self.shards[shard_of(hash)].read();
         let home = shard.home(hash);
-        if let Some(slots) = shard.slots.get(home..home + NEAR) {
-            prefetch(slots);
-        }
+        shard.slots.get(home..home + NEAR).map(Region::of)
     }
 
     /// Whether any record may carry what was hashed.
