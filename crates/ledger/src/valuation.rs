@@ -102,6 +102,9 @@ fn chains(from: &AssetName, to: &AssetName) -> [Vec<AssetName>; 5] {
 #[must_use]
 pub fn rate_pairs(from: &AssetName, to: &AssetName) -> Vec<(AssetName, AssetName)> {
     let mut pairs = Vec::new();
+    if from == to {
+        return pairs;
+    }
     for chain in chains(from, to) {
         for leg in chain.windows(2) {
             for base in priced_as(&leg[0]) {

@@ -138,37 +138,69 @@ pub(crate) struct Sealing<'a> {
     keys: &'a Keys,
     book: &'a BookKeys,
     operator: &'a BookKeys,
+    /// Once there is something to seal: most requests that move money hold no text.
+    fresh: Option<Result<Fresh, Problem>>,
+}
+
+/// What is new with each request.
+struct Fresh {
     /// A key that nobody keeps, for whom none is kept.
     nobodys: SealingKey,
     nonces: blake3::OutputReader,
 }
 
-impl<'a> Sealing<'a> {
-    /// With new randomness.
-    pub(crate) fn new(keys: &'a Keys, book: &'a BookKeys, operator: &'a BookKeys) -> Result<Self, Problem> {
+impl Fresh {
+    fn new() -> Result<Self, Problem> {
         let seed = random()?;
         Ok(Self {
-            keys,
-            book,
-            operator,
             nobodys: SealingKey(blake3::derive_key("saldo 2026-11 nobody", &seed)),
             nonces: blake3::Hasher::new_keyed(&seed).finalize_xof(),
         })
     }
+}
 
-    fn key(&self, party: Subject) -> SealingKey {
-        self.keys.get(party).unwrap_or(self.nobodys)
+impl<'a> Sealing<'a> {
+    pub(crate) fn new(keys: &'a Keys, book: &'a BookKeys, operator: &'a BookKeys) -> Self {
+        Self {
+            keys,
+            book,
+            operator,
+            fresh: None,
+        }
+    }
+
+    /// `None` where there is no randomness, as [`Sealing::finish`] will say.
+    fn fresh(&mut self) -> Option<&mut Fresh> {
+        self.fresh.get_or_insert_with(Fresh::new).as_mut().ok()
+    }
+
+    fn key(&mut self, party: Subject) -> Option<SealingKey> {
+        match self.keys.get(party) {
+            Some(key) => Some(key),
+            None => self.fresh().map(|fresh| fresh.nobodys),
+        }
+    }
+
+    /// That all was sealed; what was not must go nowhere.
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        self.fresh.transpose().map(|_| ())
     }
 }
 
 impl Sealer for Sealing<'_> {
     fn text(&mut self, party: Subject, place: Place, plain: &str) -> Text {
         let mut nonce = [0; NONCE];
-        self.nonces.fill(&mut nonce);
+        let Some(fresh) = self.fresh() else {
+            return Text::default();
+        };
+        fresh.nonces.fill(&mut nonce);
+        let Some(key) = self.key(party) else {
+            return Text::default();
+        };
         let mut bytes = Vec::with_capacity(NONCE + plain.len() + TAG);
         bytes.extend_from_slice(&nonce);
         bytes.extend_from_slice(plain.as_bytes());
-        let tag = self.key(party).seal(nonce, place, &mut bytes[NONCE..]);
+        let tag = key.seal(nonce, place, &mut bytes[NONCE..]);
         bytes.extend_from_slice(&tag);
         Text::new(bytes)
     }
@@ -180,9 +212,12 @@ impl Sealer for Sealing<'_> {
             _ => self.book,
         };
         let lookup = keys.lookup(place.field, plain);
+        let Some(key) = self.key(party) else {
+            return Findable::new(lookup, &[]);
+        };
         let mut bytes = Vec::with_capacity(plain.len() + TAG);
         bytes.extend_from_slice(plain.as_bytes());
-        let tag = self.key(party).seal(nonce_of(lookup, place), place, &mut bytes);
+        let tag = key.seal(nonce_of(lookup, place), place, &mut bytes);
         bytes.extend_from_slice(&tag);
         Findable::new(lookup, &bytes)
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::Service;
 use crate::auth::{Caller, KeyName};
 use crate::problem::Problem;
-use crate::signing::{self, Ring, RingKey};
+use crate::signing::{self, RingKey};
 
 /// At most so many verified tokens are remembered.
 const REMEMBERED: usize = 16_384;
@@ -56,6 +56,8 @@ pub(crate) struct Jwts {
 
 #[derive(Clone, Copy)]
 struct Verified {
+    /// The signing key.
+    by: u64,
     name: KeyName,
     expires_at: Micros,
 }
@@ -109,25 +111,11 @@ fn sign(
 }
 
 impl Jwts {
-    /// The API key that an unexpired token names.
-    fn verify(&self, token: &str, by: u64, ring: &Ring, now: Micros) -> Option<KeyName> {
-        let key = ring.get(by, now)?;
-        let hash = *blake3::hash(token.as_bytes()).as_bytes();
-        let known = self.verified.read().get(&hash).copied();
-        let verified = match known {
-            Some(verified) => verified,
-            None => {
-                let verified = self.verify_signature(token, key)?;
-                if now < verified.expires_at {
-                    self.remember(hash, verified, now);
-                }
-                verified
-            }
-        };
-        (now < verified.expires_at).then_some(verified.name)
+    fn known(&self, hash: &[u8; 32]) -> Option<Verified> {
+        self.verified.read().get(hash).copied()
     }
 
-    fn verify_signature(&self, token: &str, key: &RingKey) -> Option<Verified> {
+    fn verify(&self, token: &str, by: u64, key: &RingKey) -> Option<Verified> {
         let claims = jsonwebtoken::decode::<Claims>(token, &key.verifying, &self.validation)
             .ok()?
             .claims;
@@ -137,7 +125,7 @@ impl Jwts {
             id: ApiKeyId(id),
         };
         let expires_at = Micros(claims.exp.checked_mul(SECOND)?);
-        Some(Verified { name, expires_at })
+        Some(Verified { by, name, expires_at })
     }
 
     fn remember(&self, hash: [u8; 32], verified: Verified, now: Micros) {
@@ -181,9 +169,20 @@ impl Service {
     /// # Errors
     /// [`Problem::Unauthorized`], whatever is wrong with it; or the store failed.
     pub async fn authenticate_jwt(&self, token: &str) -> Result<Caller, Problem> {
-        let by = signed_by(token).ok_or(Problem::Unauthorized)?;
+        let hash = *blake3::hash(token.as_bytes()).as_bytes();
+        let known = self.jwts.known(&hash);
+        let by = known.map(|known| known.by).or_else(|| signed_by(token));
+        let by = by.ok_or(Problem::Unauthorized)?;
         let ring = self.signing_keys_with(by).await?;
-        let name = self.jwts.verify(token, by, &ring, self.clock.now());
-        self.caller_of(name.ok_or(Problem::Unauthorized)?).await
+        let now = self.clock.now();
+        // Also of a known token, whose signing key may have been taken away.
+        let key = ring.get(by, now).ok_or(Problem::Unauthorized)?;
+        let verified = known.or_else(|| self.jwts.verify(token, by, key));
+        let verified = verified.filter(|verified| now < verified.expires_at);
+        let verified = verified.ok_or(Problem::Unauthorized)?;
+        if known.is_none() {
+            self.jwts.remember(hash, verified, now);
+        }
+        self.caller_of(verified.name).await
     }
 }

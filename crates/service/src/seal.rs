@@ -83,7 +83,7 @@ impl Service {
         let book = self.book_keys(caller).await?;
         let operator = self.operator_keys().await?;
         let (parties, keys) = self.parties(caller, &mut asked).await?;
-        let mut sealing = Sealing::new(&keys, &book, &operator)?;
+        let mut sealing = Sealing::new(&keys, &book, &operator);
         let stamp = self.clock.now();
         let commands = asked.into_iter().zip(parties).map(|(asked, party)| Command {
             book: caller.viewer.book,
@@ -94,7 +94,9 @@ impl Service {
             stamp,
             action: asked.action.seal(party, &mut sealing),
         });
-        Ok(commands.collect())
+        let commands = commands.collect();
+        sealing.finish()?;
+        Ok(commands)
     }
 
     /// One action as the caller's command.
