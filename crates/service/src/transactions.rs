@@ -15,9 +15,6 @@ use crate::texts::TransactionTexts;
 use crate::write::{Asked, Idempotency, Recorded, new_id, no_subject, recorded, subject};
 use crate::{Caller, Service};
 
-/// So many transactions of a batch become commands at once: what they are in between stays in the processor's caches.
-const AT_ONCE: usize = 1024;
-
 /// A transaction to be posted or held.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PostTransaction {
@@ -200,8 +197,7 @@ impl Service {
         caller.require(Scopes::POST)?;
         self.check_batch(caller, &inputs)?;
         let none = Idempotency::default();
-        let mut commands = Vec::with_capacity(inputs.len());
-        let mut asked = inputs.into_iter().map(|input| {
+        let asked = inputs.into_iter().map(|input| {
             let transaction = transaction(input);
             Asked {
                 key: none.key(transaction.id.0),
@@ -209,13 +205,7 @@ impl Service {
                 id_given: true,
             }
         });
-        loop {
-            let few: Vec<_> = asked.by_ref().take(AT_ONCE).collect();
-            if few.is_empty() {
-                break;
-            }
-            commands.extend(self.commands(caller, few).await?);
-        }
+        let commands = self.commands(caller, asked.collect()).await?;
         let ids: Vec<_> = commands
             .iter()
             .flat_map(|command| command.transaction_ids())
