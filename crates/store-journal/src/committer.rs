@@ -9,6 +9,7 @@ use store::StoreError;
 use store::meter::Meter;
 use tokio::sync::{mpsc, watch};
 
+use crate::batch::{Batch, Item, Spare};
 use crate::index::Pairs;
 use crate::log::frame::FrameKind;
 use crate::log::run::write_run;
@@ -17,7 +18,6 @@ use crate::payload::split;
 use crate::snapshot::Due;
 use crate::tables::{Digests, Published};
 use crate::task::{Spawn, Task, pause};
-use crate::writer::{Batch, Item, Spare};
 
 /// The pairs of the segment that is being filled; with a sealed segment they become its run.
 pub(crate) struct Unsealed {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ledger::{Map, Record};
 
+use crate::batch::Item;
 use crate::log::Locator;
 use crate::payload::Repeats;
-use crate::writer::Item;
 
 /// A batch on its way.
 #[derive(Default)]

@@ -62,6 +62,7 @@
 //! (`signing.key`) in [`store::SigningKeys`].
 
 pub mod backup;
+mod batch;
 mod committer;
 mod effective;
 mod feed;

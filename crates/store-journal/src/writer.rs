@@ -7,19 +7,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ledger::{
-    Account, Action, BookNo, Command, Decided, Decision, Micros, Record, RowKey, decide, decide_new, encode,
+    Action, BookNo, Command, Decided, Decision, Micros, Record, RowKey, decide, decide_new, encode,
 };
 use smallvec::SmallVec;
-use store::gather::{Asked, Inbox, Reply, Submission};
+use store::gather::{Asked, Inbox, Submission};
 use store::{Outcome, StoreError};
 use tokio::sync::{mpsc, watch};
 
+use crate::batch::{Batch, Full, Item, Open, Spare};
 use crate::find::{Found, Source, corrupt, find_key_by, find_row, find_transaction_by, read_payload};
 use crate::flight::InFlight;
 use crate::index::{self, Hasher};
 use crate::log::frame::{FRAME_HEADER, RECORD_OVERHEAD};
 use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner, Span};
-use crate::payload::{Links, Repeats, Touched, put_links, touched};
+use crate::payload::{Links, Repeats, put_links, touched};
 use crate::prefetch::Region;
 use crate::room::{MAX_WORST, worst_case};
 use crate::tables::Tables;
@@ -35,35 +36,6 @@ const GROUP: usize = 8;
 const AHEAD: i64 = 5_000_000;
 /// How long a full disk is not asked again for another segment, in µs: each time it would be filled to the last byte.
 const FULL: i64 = 500_000;
-
-/// A record on its way to the disk.
-pub(crate) struct Item {
-    pub(crate) at: Locator,
-    pub(crate) record: Arc<Record>,
-    pub(crate) touched: Touched,
-    pub(crate) unique: SmallVec<[u64; 2]>,
-    /// Each with the record before that has it.
-    pub(crate) repeats: SmallVec<[(u64, Option<Locator>); 1]>,
-    /// The register's row of an account that it made or changed, so that both tables share it.
-    pub(crate) account: Option<Arc<Account>>,
-}
-
-/// A decided batch.
-pub(crate) struct Batch {
-    pub(crate) number: u64,
-    /// Where its frame begins; `None` when nothing of it is recorded.
-    pub(crate) start: Option<FrameStart>,
-    pub(crate) frame: FrameBuf,
-    pub(crate) time: Micros,
-    pub(crate) items: Arc<Vec<Item>>,
-    pub(crate) replies: Vec<(Reply, Vec<Result<Outcome, StoreError>>)>,
-}
-
-/// Room for the next batches, as large as earlier ones needed: to grow anew each time would cost more than what is in it.
-pub(crate) enum Spare {
-    Frame(FrameBuf),
-    Items(Vec<Item>),
-}
 
 /// The writer's task.
 pub(crate) struct Writer {
@@ -103,15 +75,16 @@ pub(crate) struct Work {
     full_until: Micros,
 }
 
-/// A record of at most so many bytes does not fit into the open frame. Nothing of it was done.
-struct Full {
-    bytes: u64,
-}
-
 /// Why something was not taken.
 enum Stop {
     Full(Full),
     Error(StoreError),
+}
+
+impl From<Full> for Stop {
+    fn from(full: Full) -> Self {
+        Self::Full(full)
+    }
 }
 
 impl From<StoreError> for Stop {
@@ -126,36 +99,6 @@ enum Verdict {
     Record(Decided, index::Asked),
     /// To answer this.
     Answer(Outcome),
-}
-
-/// The batch that is being decided.
-struct Open {
-    batch: Batch,
-    start: FrameStart,
-    /// How long the frame may become.
-    room: u64,
-}
-
-impl Open {
-    /// How many records it has.
-    fn len(&self) -> usize {
-        self.batch.frame.count() as usize
-    }
-
-    /// Makes sure that the frame takes `bytes` more where it is. What was not foreseen (what came after
-    /// the first, holds that expire ahead, a reversal of many postings) grows into the rest of the segment, which needs no
-    /// space on the disk.
-    fn make_room(&mut self, bytes: u64, planner: &Planner, limit: u64) -> bool {
-        let needed = self.batch.frame.frame_len() + bytes;
-        if needed > self.room {
-            let stays = planner.start(needed).is_ok_and(|start| start == self.start);
-            if !stays || needed > limit {
-                return false;
-            }
-            self.room = needed;
-        }
-        true
-    }
 }
 
 impl Writer {
@@ -411,10 +354,10 @@ impl Writer {
                 }
             }
             Some(Asked::Adopt(record)) => self.adopt(open, record),
-            Some(Asked::Room(bytes)) => match open.make_room(*bytes, &self.planner, self.log.max_frame()) {
-                true => Ok(Outcome::Nothing),
-                false => Err(Stop::Full(Full { bytes: *bytes })),
-            },
+            Some(Asked::Room(bytes)) => {
+                let made = open.make_room(*bytes, &self.planner, self.log.max_frame());
+                made.map(|()| Outcome::Nothing).map_err(Stop::from)
+            }
             None => return Ok(()),
         };
         let answer = match taken {
@@ -558,10 +501,7 @@ impl Writer {
         work.links.clear();
         encode(record, &mut work.canonical);
         let most = work.canonical.len() + Links::most_bytes(touched.len(), repeats.len()) + RECORD_OVERHEAD;
-        if !open.make_room(most as u64, &self.planner, self.log.max_frame()) {
-            let bytes = most as u64;
-            return Err(Stop::Full(Full { bytes }));
-        }
+        open.make_room(most as u64, &self.planner, self.log.max_frame())?;
         let mut balances = SmallVec::new();
         let book = self.tables.take(
             record,

@@ -1,0 +1,75 @@
+//! A batch: what shares a frame, from the first command that is decided into it to the last reply.
+
+use std::sync::Arc;
+
+use ledger::{Account, Micros, Record};
+use smallvec::SmallVec;
+use store::gather::Reply;
+use store::{Outcome, StoreError};
+
+use crate::log::{FrameBuf, FrameStart, Locator, Planner};
+use crate::payload::Touched;
+
+/// A record on its way to the disk.
+pub(crate) struct Item {
+    pub(crate) at: Locator,
+    pub(crate) record: Arc<Record>,
+    pub(crate) touched: Touched,
+    pub(crate) unique: SmallVec<[u64; 2]>,
+    /// Each with the record before that has it.
+    pub(crate) repeats: SmallVec<[(u64, Option<Locator>); 1]>,
+    /// The register's row of an account that it made or changed, so that both tables share it.
+    pub(crate) account: Option<Arc<Account>>,
+}
+
+/// A decided batch.
+pub(crate) struct Batch {
+    pub(crate) number: u64,
+    /// Where its frame begins; `None` when nothing of it is recorded.
+    pub(crate) start: Option<FrameStart>,
+    pub(crate) frame: FrameBuf,
+    pub(crate) time: Micros,
+    pub(crate) items: Arc<Vec<Item>>,
+    pub(crate) replies: Vec<(Reply, Vec<Result<Outcome, StoreError>>)>,
+}
+
+/// Room for the next batches, as large as earlier ones needed: to grow anew each time would cost more than what is in it.
+pub(crate) enum Spare {
+    Frame(FrameBuf),
+    Items(Vec<Item>),
+}
+
+/// The batch that is being decided.
+pub(crate) struct Open {
+    pub(crate) batch: Batch,
+    pub(crate) start: FrameStart,
+    /// How long the frame may become.
+    pub(crate) room: u64,
+}
+
+impl Open {
+    /// How many records it has.
+    pub(crate) fn len(&self) -> usize {
+        self.batch.frame.count() as usize
+    }
+
+    /// Makes sure that the frame takes `bytes` more where it is. What was not foreseen (what came after
+    /// the first, holds that expire ahead, a reversal of many postings) grows into the rest of the segment, which needs no
+    /// space on the disk.
+    pub(crate) fn make_room(&mut self, bytes: u64, planner: &Planner, limit: u64) -> Result<(), Full> {
+        let needed = self.batch.frame.frame_len() + bytes;
+        if needed > self.room {
+            let stays = planner.start(needed).is_ok_and(|start| start == self.start);
+            if !stays || needed > limit {
+                return Err(Full { bytes });
+            }
+            self.room = needed;
+        }
+        Ok(())
+    }
+}
+
+/// A record of at most so many bytes does not fit into the open frame. Nothing of it was done.
+pub(crate) struct Full {
+    pub(crate) bytes: u64,
+}
