@@ -22,6 +22,8 @@ pub struct Slot {
     pub balances: SmallVec<[(AssetNo, Balance); 1]>,
 }
 
+const _: () = assert!(size_of::<Option<Slot>>() <= 128, "two lines");
+
 impl Slot {
     /// The balance in `asset`, if it is here.
     #[must_use]

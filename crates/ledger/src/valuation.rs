@@ -98,7 +98,7 @@ fn chains(from: &AssetName, to: &AssetName) -> [Vec<AssetName>; 5] {
     ]
 }
 
-/// The pairs (base, quote) whose rates may matter for valuing `from` in `to`.
+/// The pairs (base, quote) whose rates may matter for valuing `from` in `to`; none for an asset in itself.
 #[must_use]
 pub fn rate_pairs(from: &AssetName, to: &AssetName) -> Vec<(AssetName, AssetName)> {
     let mut pairs = Vec::new();

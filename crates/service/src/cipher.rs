@@ -181,9 +181,9 @@ impl<'a> Sealing<'a> {
         }
     }
 
-    /// That all was sealed; what was not must go nowhere.
-    pub(crate) fn finish(self) -> Result<(), Problem> {
-        self.fresh.transpose().map(|_| ())
+    /// What was made of texts that were sealed, if all of them were.
+    pub(crate) fn finish<T>(self, sealed: T) -> Result<T, Problem> {
+        self.fresh.transpose().map(|_| sealed)
     }
 }
 

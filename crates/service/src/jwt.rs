@@ -65,7 +65,7 @@ struct Verified {
 impl Default for Jwts {
     fn default() -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
-        // The service's own clock decides, not the library's; see `verify`.
+        // The service's own clock decides, not the library's; see `authenticate_jwt`.
         validation.validate_exp = false;
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
@@ -115,6 +115,7 @@ impl Jwts {
         self.verified.read().get(hash).copied()
     }
 
+    /// What a token says that this key signed. Whether it has expired is for the caller to see.
     fn verify(&self, token: &str, by: u64, key: &RingKey) -> Option<Verified> {
         let claims = jsonwebtoken::decode::<Claims>(token, &key.verifying, &self.validation)
             .ok()?

@@ -95,8 +95,7 @@ impl Service {
             action: asked.action.seal(party, &mut sealing),
         });
         let commands = commands.collect();
-        sealing.finish()?;
-        Ok(commands)
+        sealing.finish(commands)
     }
 
     /// One action as the caller's command.

@@ -71,7 +71,7 @@ pub(crate) struct Committer {
     /// The last batch that is published, for the writer.
     pub(crate) done: watch::Sender<u64>,
     pub(crate) spare: std::sync::mpsc::Sender<Spare>,
-    /// Of the last batch.
+    /// The last batch's, until the writer has probably let go of them, too.
     pub(crate) items: Arc<Vec<Item>>,
     /// Told when a write or sync failed: what is on the disk is not known any more, so the process has to stop.
     pub(crate) on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
@@ -131,7 +131,8 @@ impl Committer {
         batch.frame.clear();
         // The writer may be gone; then nobody needs it.
         let _ = self.spare.send(Spare::Frame(batch.frame));
-        // The writer has let go of those before by now, mostly: not it, but this task has the time to drop what is in them.
+        // Those before are mostly nobody else's by now. To drop what is in them takes time, which this task has and the writer has
+        // not.
         let before = std::mem::replace(&mut self.items, batch.items);
         if let Some(mut items) = Arc::into_inner(before) {
             items.clear();

@@ -10,7 +10,6 @@ use crate::log::Locator;
 use crate::payload::Repeats;
 
 /// A batch on its way.
-#[derive(Default)]
 struct Flight {
     batch: u64,
     /// By where they will lie, which ascends. The committer has them too.

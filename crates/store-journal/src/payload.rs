@@ -58,9 +58,9 @@ impl Links {
 pub(crate) fn touched(record: &Record) -> Touched {
     const FEW: usize = 16;
     let sides = |made: &Move| [(made.from.no, made.asset.no), (made.to.no, made.asset.no)];
-    // Of two sides, neither is the other.
     if let [booked] = record.booked()
         && let [made] = booked.moves.as_slice()
+        && made.from.no != made.to.no
     {
         return sides(made).into();
     }

@@ -214,7 +214,8 @@ impl Writer {
         for spare in self.spare.try_iter() {
             match spare {
                 Spare::Frame(empty) => frame = Some(empty),
-                Spare::Items(empty) => items = Some(empty),
+                Spare::Items(empty) if empty.capacity() > 0 => items = Some(empty),
+                Spare::Items(_) => {}
             }
         }
         (frame.unwrap_or_default(), items.unwrap_or_default())
@@ -290,7 +291,7 @@ impl Writer {
                 if self.is_awaited(open) {
                     return false;
                 }
-                fetched = GROUP.min(self.cut_at);
+                fetched = GROUP.min(self.cut_at).max(1);
                 self.state.hashes.clear();
                 // One alone would only be fetched twice.
                 if turn.asked.len() > 1 {
@@ -378,6 +379,10 @@ impl Writer {
         if self.tables.state.book(command.book).is_none() {
             return Err(StoreError::NoSuchBook(command.book).into());
         }
+        debug_assert_eq!(
+            hashes.key,
+            self.hasher.key(command.book, command.client, command.key)
+        );
         let loaded = self.state.loaded.len();
         let verdict = self.judge_loaded(open, command, hashes);
         if self.state.loaded.len() > loaded {

@@ -153,6 +153,11 @@ pub enum OpenError {
         /// What is known.
         known: i32,
     },
+    /// Its books are kept in a way of before the first release.
+    #[error(
+        "the database's tables were made by a version before the first release, and are not read; make a new store in another database"
+    )]
+    Unreleased,
     /// No random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(String),

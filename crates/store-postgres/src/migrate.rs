@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 
 use crate::connect::{Connector, Line};
 use crate::error::{OpenError, describe};
@@ -16,7 +17,10 @@ pub(crate) type Steps = &'static [(&'static str, &'static str)];
 
 /// The steps up to this version. What was released is not changed any more.
 pub(crate) const STEPS: Steps = &[
-    ("books", include_str!("migrations/0001_books.sql")),
+    (
+        "books by keyed digests",
+        include_str!("migrations/0001_books.sql"),
+    ),
     ("space", include_str!("migrations/0002_space.sql")),
 ];
 
@@ -75,18 +79,25 @@ async fn check_settings(client: &Client, options: &Options) -> Result<(), OpenEr
     Ok(())
 }
 
-/// The version that the tables are of; `None` when there are none.
-async fn version(client: &Client) -> Result<Option<i32>, OpenError> {
+/// The version that the tables are of; `None` when there are none. Tables that began with another step are not read.
+async fn version(client: &Client, steps: Steps) -> Result<Option<i32>, OpenError> {
     let there = client
         .query_typed("select to_regclass('saldo.migrations') is not null", &[])
         .await?;
     if !there.first().is_some_and(|row| row.get(0)) {
         return Ok(None);
     }
+    let first = steps.first().map(|(name, _)| *name);
     let rows = client
-        .query_typed("select max(version) from saldo.migrations", &[])
+        .query_typed(
+            "select max(version), coalesce(bool_or(name = $1), true) from saldo.migrations",
+            &[(&first, Type::TEXT)],
+        )
         .await?;
-    Ok(rows.first().and_then(|row| row.get(0)))
+    match rows.first() {
+        Some(row) if !row.get::<_, bool>(1) => Err(OpenError::Unreleased),
+        found => Ok(found.and_then(|row| row.get(0))),
+    }
 }
 
 /// What is yet to be done, from the version on.
@@ -106,7 +117,7 @@ fn pending(steps: Steps, version: Option<i32>) -> Result<Pending, OpenError> {
 /// When there is no store, or it can't be asked.
 pub async fn check(url: &Url, options: &Options) -> Result<Pending, OpenError> {
     let (_, line) = connect(url, options).await?;
-    match in_time(options.deadline, version(&line.client)).await? {
+    match in_time(options.deadline, version(&line.client, STEPS)).await? {
         None => Err(OpenError::NotFound),
         found => pending(STEPS, found),
     }
@@ -128,7 +139,7 @@ pub(crate) async fn bring_up_to_date(
     create: bool,
     options: &Options,
 ) -> Result<Pending, OpenError> {
-    let found = in_time(options.deadline, version(client)).await?;
+    let found = in_time(options.deadline, version(client, steps)).await?;
     if found.is_none() && !create {
         return Err(OpenError::NotFound);
     }
@@ -222,7 +233,7 @@ mod tests {
                 Pending(vec!["first"])
             );
             assert_eq!(run(&[FIRST], true).await.expect("it is there"), Pending(vec![]));
-            let before = version(&line.client).await.expect("it is asked");
+            let before = version(&line.client, &[FIRST]).await.expect("it is asked");
             assert_eq!(
                 pending(&[FIRST, SECOND], before).expect("it is older"),
                 Pending(vec!["second"])
@@ -233,7 +244,10 @@ mod tests {
                 .try_sql("select to_regclass('saldo.half') is null")
                 .expect("it is asked");
             assert_eq!(
-                (half.as_str(), version(&line.client).await.expect("it is asked")),
+                (
+                    half.as_str(),
+                    version(&line.client, &[FIRST]).await.expect("it is asked")
+                ),
                 ("t", before)
             );
             assert_eq!(
@@ -243,6 +257,8 @@ mod tests {
             database
                 .try_sql("select name from saldo.first")
                 .expect("the column is there");
+            let other = run(&[("other", FIRST.1), SECOND], false).await;
+            assert!(matches!(other, Err(OpenError::Unreleased)), "{other:?}");
             // An older program does not touch what a newer one made.
             let older = run(&[FIRST], false).await;
             assert!(

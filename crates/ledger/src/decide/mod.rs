@@ -148,7 +148,9 @@ pub fn decide(state: &State, command: &Command) -> Decision {
 /// When the command's book is not in `state`: whoever takes commands checks that.
 #[must_use]
 pub fn decide_new(state: &State, command: &Command) -> Decision {
-    decide_unheard(state, book_of(state, command), command, |_| false)
+    let book = book_of(state, command);
+    debug_assert!(book.keys.peek(&(command.client, command.key)).is_none());
+    decide_unheard(state, book, command, |_| false)
 }
 
 fn book_of<'a>(state: &'a State, command: &Command) -> &'a Book {

@@ -125,7 +125,8 @@ async fn more_holds_expire_at_once_than_a_segment_takes() {
         (from..from + 10).map(|n| book(transaction(u128::from(n), vec![posting(WORLD, MAIN, 1)])))
     };
     let mut commands: Vec<_> = neighbours(50_000).collect();
-    commands.push(book(transaction(2, vec![posting(MAIN, WORLD, amount)])));
+    // With what the neighbours bring, so that it waits for the last hold wherever a frame ends.
+    commands.push(book(transaction(2, vec![posting(MAIN, WORLD, amount + 10)])));
     commands.extend(neighbours(60_000));
     all_done(&store, commands).await;
     let after = store.position(BOOK).await.expect("the book is there");
