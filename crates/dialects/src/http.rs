@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use ledger::BookNo;
+use ledger::{BookNo, Position};
 use serde::de::DeserializeOwned;
 use service::{Caller, Problem};
 use smallvec::SmallVec;
@@ -266,11 +266,11 @@ impl<'a> Request<'a> {
 
 /// Decodes `%41` (and `+` where `plus`); `None` where the bytes are no UTF-8.
 fn percent_decode(text: &str, plus: bool) -> Option<Cow<'_, str>> {
-    if !text.bytes().any(|byte| byte == b'%' || plus && byte == b'+') {
+    let bytes = text.as_bytes();
+    if !(bytes.contains(&b'%') || plus && bytes.contains(&b'+')) {
         return Some(Cow::Borrowed(text));
     }
     let hex = |byte: u8| (byte as char).to_digit(16);
-    let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
@@ -351,12 +351,23 @@ impl Response {
         self
     }
 
+    /// Says at which position of its book it was taken.
+    #[must_use]
+    pub fn at(self, position: Position) -> Self {
+        self.with("saldo-position", digits(position.0))
+    }
+
     /// The header with this name, given in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(other, _)| *other == name);
         found.map(|(_, value)| value.as_ref())
     }
+}
+
+/// A number as a text; the standard library's formatter would take several times as long.
+pub fn digits(number: impl itoa::Integer) -> String {
+    itoa::Buffer::new().format(number).to_owned()
 }
 
 /// What a handler knows besides the request.

@@ -249,66 +249,63 @@ const fn values(digits: &[u8]) -> [u8; 256] {
 }
 
 /// 160 bits in 27 digits of 62.
-///
-/// The number is five limbs of 32 bits and moves five digits at a time: 62⁵ is below 2³², so a step is one 64-bit
-/// division by a constant, which compiles to a multiplication.
 mod base62 {
     use super::{BASE62, BASE62_VALUES, NOT_A_DIGIT, SpellingError};
 
     const DIGITS: usize = 27;
-    const CHUNK: usize = 5;
-    const CHUNK_SIZE: u64 = 62_u64.pow(CHUNK as u32);
+    /// So many digits are one number of 64 bits: 62¹⁰ is below 2⁶⁰.
+    const LONG: usize = 10;
+    const LONG_SIZE: u128 = 62_u128.pow(LONG as u32);
 
     pub(super) fn encode(time: u32, id: u128) -> [u8; DIGITS] {
-        let mut limbs = [
-            time,
-            (id >> 96) as u32,
-            (id >> 64) as u32,
-            (id >> 32) as u32,
-            id as u32,
-        ];
         let mut digits = [0; DIGITS];
-        for (done, chunk) in digits.rchunks_mut(CHUNK).enumerate() {
-            let mut rest = 0;
-            // Each chunk takes 29.8 bits, so after the first two a limb has become zero, and then one more each time.
-            for limb in &mut limbs[done.saturating_sub(1)..] {
-                let dividend = rest << 32 | u64::from(*limb);
-                *limb = (dividend / CHUNK_SIZE) as u32;
-                rest = dividend % CHUNK_SIZE;
-            }
-            for digit in chunk.iter_mut().rev() {
-                *digit = BASE62[(rest % 62) as usize];
-                rest /= 62;
-            }
-        }
+        let (first, rest) = digits.split_at_mut(DIGITS - 2 * LONG);
+        let (second, third) = rest.split_at_mut(LONG);
+        // Half by half, so that each dividend fits.
+        let high = (u128::from(time) << 64) | (id >> 64);
+        let low = ((high % LONG_SIZE) << 64) | (id & u128::from(u64::MAX));
+        write(third, (low % LONG_SIZE) as u64);
+        let upper = ((high / LONG_SIZE) << 64) | (low / LONG_SIZE);
+        write(second, (upper % LONG_SIZE) as u64);
+        write(first, (upper / LONG_SIZE) as u64);
         digits
     }
 
+    /// Writes a number with as many digits as there is room for.
+    fn write(digits: &mut [u8], mut number: u64) {
+        for digit in digits.iter_mut().rev() {
+            *digit = BASE62[(number % 62) as usize];
+            number /= 62;
+        }
+    }
+
     pub(super) fn decode(text: &str) -> Result<(u32, u128), SpellingError> {
-        let mut values: [u8; DIGITS] = text.as_bytes().try_into().map_err(|_| SpellingError::Malformed)?;
-        for value in &mut values {
-            *value = BASE62_VALUES[usize::from(*value)];
+        let digits: &[u8; DIGITS] = text.as_bytes().try_into().map_err(|_| SpellingError::Malformed)?;
+        let (first, rest) = digits.split_at(DIGITS - 2 * LONG);
+        let (second, third) = rest.split_at(LONG);
+        let mut values = [0; 3];
+        for (value, digits) in values.iter_mut().zip([first, second, third]) {
+            *value = read(digits).ok_or(SpellingError::Malformed)?;
         }
-        if values.contains(&NOT_A_DIGIT) {
-            return Err(SpellingError::Malformed);
-        }
-        // The first chunk is the short one, as in `encode`.
-        let (head, tail) = values.split_at(DIGITS % CHUNK);
-        let mut limbs = [0_u32; 5];
-        for chunk in std::iter::once(head).chain(tail.chunks(CHUNK)) {
-            let mut carry = chunk
-                .iter()
-                .fold(0, |number, &value| number * 62 + u64::from(value));
-            for limb in limbs.iter_mut().rev() {
-                let product = u64::from(*limb) * CHUNK_SIZE + carry;
-                *limb = product as u32;
-                carry = product >> 32;
+        let [first, second, third] = values;
+        // 17 digits take 102 bits; with the last ten, each half of these is multiplied on its own.
+        let upper = u128::from(first) * LONG_SIZE + u128::from(second);
+        let low = (upper & u128::from(u64::MAX)) * LONG_SIZE + u128::from(third);
+        let high = (upper >> 64) * LONG_SIZE + (low >> 64);
+        let time = u32::try_from(high >> 64).map_err(|_| SpellingError::NamesNothing)?;
+        Ok((time, (high << 64) | (low & u128::from(u64::MAX))))
+    }
+
+    /// At most ten digits as a number.
+    fn read(digits: &[u8]) -> Option<u64> {
+        let mut number = 0;
+        for &digit in digits {
+            let value = BASE62_VALUES[usize::from(digit)];
+            if value == NOT_A_DIGIT {
+                return None;
             }
-            if carry != 0 {
-                return Err(SpellingError::NamesNothing);
-            }
+            number = number * 62 + u64::from(value);
         }
-        let [time, id @ ..] = limbs;
-        Ok((time, id.iter().fold(0, |id, &limb| id << 32 | u128::from(limb))))
+        Some(number)
     }
 }

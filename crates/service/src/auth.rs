@@ -4,8 +4,8 @@
 //! **pair** splits it: `apiKey` is public (book and key id) and opens nothing alone, `apiSecret` is the secret. The
 //! texts are `saldo_`, `saldo_pk_` and `saldo_sk_`, then base64url without padding.
 //!
-//! The secret is 256 random bits, so one fast hash keeps it; the hashes are compared in constant time. Whatever fails,
-//! the caller learns no more than [`Problem::Unauthorized`].
+//! The secret is 256 random bits, so one fast hash keeps it; the hashes are compared in constant time, and what was verified is
+//! [remembered](crate::remembered). Whatever fails, the caller learns no more than [`Problem::Unauthorized`].
 
 use std::sync::Arc;
 
@@ -129,6 +129,13 @@ fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     bytes[..length].try_into().ok()
 }
 
+/// Which key somebody had the secret of, and the hash of that.
+#[derive(Clone, Copy)]
+pub(crate) struct Verified {
+    name: KeyName,
+    secret_hash: [u8; 32],
+}
+
 /// Who calls, and what they may do.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -228,7 +235,8 @@ impl Service {
     /// # Errors
     /// [`Problem::Unauthorized`], whatever is wrong with it; or the store failed.
     pub async fn authenticate_token(&self, token: &str) -> Result<Caller, Problem> {
-        self.authenticate(Credentials::from_token(token)).await
+        self.authenticate(&[token], || Credentials::from_token(token))
+            .await
     }
 
     /// The holder of a key and its secret.
@@ -236,15 +244,29 @@ impl Service {
     /// # Errors
     /// [`Problem::Unauthorized`], whatever is wrong with them; or the store failed.
     pub async fn authenticate_pair(&self, api_key: &str, api_secret: &str) -> Result<Caller, Problem> {
-        self.authenticate(Credentials::from_pair(api_key, api_secret))
-            .await
+        let read = || Credentials::from_pair(api_key, api_secret);
+        self.authenticate(&[api_key, api_secret], read).await
     }
 
-    async fn authenticate(&self, credentials: Option<Credentials>) -> Result<Caller, Problem> {
-        let credentials = credentials.ok_or(Problem::Unauthorized)?;
-        let holder = self.live_key(credentials.name).await?;
-        let same = credentials.secret_hash().ct_eq(&holder.key.secret_hash);
-        if bool::from(same) {
+    async fn authenticate(
+        &self,
+        shown: &[&str],
+        read: impl FnOnce() -> Option<Credentials>,
+    ) -> Result<Caller, Problem> {
+        let shown = self.verified.hash(shown);
+        if let Some(known) = self.verified.get(shown) {
+            // Whether it still works is seen each time.
+            let holder = self.live_key(known.name).await?;
+            if holder.key.secret_hash == known.secret_hash {
+                return Ok(Caller::holder(holder));
+            }
+        }
+        let credentials = read().ok_or(Problem::Unauthorized)?;
+        let (name, secret_hash) = (credentials.name, credentials.secret_hash());
+        let holder = self.live_key(name).await?;
+        if bool::from(secret_hash.ct_eq(&holder.key.secret_hash)) {
+            self.verified
+                .put(shown, Verified { name, secret_hash }, |_| false);
             Ok(Caller::holder(holder))
         } else {
             Err(Problem::Unauthorized)

@@ -1,23 +1,18 @@
 //! Signed tokens: what a key and its secret are exchanged for, so that the secret travels once an hour.
 //!
 //! HS256 with the store's newest signing key, which the token's `kid` names. A token names an API key, too; that this still works
-//! is looked up each time, so that revoking it ends its tokens at once. Verified tokens are remembered until they expire, by
-//! their hash, and count while their signing key is known.
-
-use std::collections::HashMap;
+//! is looked up each time, so that revoking it ends its tokens at once. Verified tokens are [remembered](crate::remembered) until
+//! they expire, and count while their signing key is known.
 
 use jsonwebtoken::{Algorithm, Header, Validation};
 use ledger::{ApiKeyId, BookNo, Micros};
-use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
 use crate::Service;
 use crate::auth::{Caller, KeyName};
 use crate::problem::Problem;
+use crate::remembered::Remembered;
 use crate::signing::{self, RingKey};
-
-/// At most so many verified tokens are remembered.
-const REMEMBERED: usize = 16_384;
 
 const SECOND: i64 = 1_000_000;
 
@@ -51,7 +46,7 @@ const ISSUER: &str = "saldo";
 /// Signs and verifies.
 pub(crate) struct Jwts {
     validation: Validation,
-    verified: RwLock<HashMap<[u8; 32], Verified>>,
+    verified: Remembered<Verified>,
 }
 
 #[derive(Clone, Copy)]
@@ -71,7 +66,7 @@ impl Default for Jwts {
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
         Self {
             validation,
-            verified: RwLock::default(),
+            verified: Remembered::default(),
         }
     }
 }
@@ -111,10 +106,6 @@ fn sign(
 }
 
 impl Jwts {
-    fn known(&self, hash: &[u8; 32]) -> Option<Verified> {
-        self.verified.read().get(hash).copied()
-    }
-
     /// What a token says that this key signed. Whether it has expired is for the caller to see.
     fn verify(&self, token: &str, by: u64, key: &RingKey) -> Option<Verified> {
         let claims = jsonwebtoken::decode::<Claims>(token, &key.verifying, &self.validation)
@@ -127,18 +118,6 @@ impl Jwts {
         };
         let expires_at = Micros(claims.exp.checked_mul(SECOND)?);
         Some(Verified { by, name, expires_at })
-    }
-
-    fn remember(&self, hash: [u8; 32], verified: Verified, now: Micros) {
-        let mut all = self.verified.write();
-        if all.len() >= REMEMBERED {
-            all.retain(|_, verified| now < verified.expires_at);
-        }
-        // What is still too much is forgotten as a whole: verifying again costs microseconds.
-        if all.len() >= REMEMBERED {
-            all.clear();
-        }
-        all.insert(hash, verified);
     }
 }
 
@@ -170,8 +149,8 @@ impl Service {
     /// # Errors
     /// [`Problem::Unauthorized`], whatever is wrong with it; or the store failed.
     pub async fn authenticate_jwt(&self, token: &str) -> Result<Caller, Problem> {
-        let hash = *blake3::hash(token.as_bytes()).as_bytes();
-        let known = self.jwts.known(&hash);
+        let shown = self.jwts.verified.hash(&[token]);
+        let known = self.jwts.verified.get(shown);
         let by = known.map(|known| known.by).or_else(|| signed_by(token));
         let by = by.ok_or(Problem::Unauthorized)?;
         let ring = self.signing_keys_with(by).await?;
@@ -182,7 +161,8 @@ impl Service {
         let verified = verified.filter(|verified| now < verified.expires_at);
         let verified = verified.ok_or(Problem::Unauthorized)?;
         if known.is_none() {
-            self.jwts.remember(hash, verified, now);
+            let kept = |verified: &Verified| now < verified.expires_at;
+            self.jwts.verified.put(shown, verified, kept);
         }
         self.caller_of(verified.name).await
     }

@@ -27,6 +27,7 @@ mod holds;
 mod jwt;
 mod keys;
 mod rates;
+mod remembered;
 mod request;
 mod seal;
 mod setup;
@@ -80,6 +81,7 @@ pub struct Service {
     pub metrics: Metrics,
     /// Told of each commit, if somebody wants to know.
     pub on_commit: Option<OnCommit>,
+    verified: remembered::Remembered<auth::Verified>,
     jwts: jwt::Jwts,
     signing: signing::Signing,
     vault: vault::Vault,
@@ -97,6 +99,7 @@ impl Service {
             limiter: Limiter::default(),
             metrics: Metrics::default(),
             on_commit: None,
+            verified: remembered::Remembered::default(),
             jwts: jwt::Jwts::default(),
             signing: signing::Signing::default(),
             vault: vault::Vault::default(),

@@ -3,9 +3,7 @@
 //! A window is what the vendors announce (a limit, what remains, when it is reset), and it is exact: of `limit + 1`
 //! requests in a minute one is refused. Each server counts for itself.
 
-use std::collections::HashMap;
-
-use ledger::{ApiKeyId, Micros};
+use ledger::{ApiKeyId, Map, Micros};
 use parking_lot::Mutex;
 
 /// A window, in microseconds.
@@ -17,7 +15,7 @@ const SWEEP_AT: usize = 16_384;
 /// Counts requests per key, and apart from each other per space (a wire format).
 #[derive(Debug, Default)]
 pub struct Limiter {
-    windows: Mutex<HashMap<(&'static str, ApiKeyId), Window>>,
+    windows: Mutex<Map<(&'static str, ApiKeyId), Window>>,
 }
 
 #[derive(Clone, Copy, Debug)]

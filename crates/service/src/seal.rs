@@ -1,9 +1,7 @@
 //! From a request to a command: hashed as it was asked, then sealed.
 
-use std::collections::HashMap;
-
 use ledger::{
-    AccountChange, AccountId, Action, ApiKeyId, Command, Key, Owner, Plain, Posting, Purpose, Subject,
+    AccountChange, AccountId, Action, ApiKeyId, Command, Key, Map, Owner, Plain, Posting, Purpose, Subject,
     Transaction,
 };
 
@@ -181,7 +179,7 @@ impl Service {
     }
 }
 
-fn owner_of(first: &Posting, owners: &HashMap<AccountId, (Owner, Purpose)>) -> Option<Subject> {
+fn owner_of(first: &Posting, owners: &Map<AccountId, (Owner, Purpose)>) -> Option<Subject> {
     [first.from, first.to]
         .iter()
         .filter_map(|account| owners.get(account))

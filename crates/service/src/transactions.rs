@@ -1,11 +1,10 @@
 //! Transactions: posting, holding, reversing, and reading them back.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use ledger::{
-    AccountId, Action, AssetName, Booked, Code, Entry, Field, HoldTerms, Micros, Move, Notes, Parts, Plain,
-    Position, Postings, Record, Reverse, Scopes, Transaction, TransactionId,
+    AccountId, Action, AssetName, Booked, Code, Entry, Field, HoldTerms, Map, Micros, Move, Notes, Parts,
+    Plain, Position, Postings, Record, Reverse, Scopes, Transaction, TransactionId,
 };
 use store::{Listed, Outcome, Page, Stamped, TransactionFilter, TransactionView};
 
@@ -119,7 +118,7 @@ impl TransactionDone {
 /// Each account touched by `moves`, per asset, after them, in order of first touch.
 #[must_use]
 pub fn balances_after(moves: &[Move]) -> Vec<AfterBalance> {
-    let mut places = HashMap::with_capacity(2 * moves.len());
+    let mut places = Map::with_capacity_and_hasher(2 * moves.len(), Default::default());
     let mut after: Vec<AfterBalance> = Vec::with_capacity(2 * moves.len());
     for made in moves {
         for (account, entry) in [(made.from.id, made.from_after), (made.to.id, made.to_after)] {

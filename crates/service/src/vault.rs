@@ -1,9 +1,8 @@
 //! Keys of texts as the service uses them: looked up where a text is shown, made where one is written first.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use ledger::{AccountId, BookNo, ClientId, Lookup, Micros, Owner, Position, Purpose, Subject};
+use ledger::{AccountId, BookNo, ClientId, Lookup, Map, Micros, Owner, Position, Purpose, Subject};
 use parking_lot::RwLock;
 use store::TextKey;
 
@@ -18,7 +17,7 @@ const MOST: usize = 100_000;
 
 /// The keys of some parties, as far as they are not gone.
 #[derive(Default)]
-pub(crate) struct Keys(HashMap<Subject, SealingKey>);
+pub(crate) struct Keys(Map<Subject, SealingKey>);
 
 impl Keys {
     pub(crate) fn of(keys: impl IntoIterator<Item = (Subject, TextKey)>) -> Self {
@@ -35,7 +34,7 @@ impl Keys {
 
 #[derive(Default)]
 struct Parties {
-    keys: HashMap<Subject, (Option<SealingKey>, Micros)>,
+    keys: Map<Subject, (Option<SealingKey>, Micros)>,
     /// How often something was erased: what was looked up before that is not kept.
     erased: u64,
 }
@@ -49,12 +48,12 @@ pub(crate) struct Vault {
     parties: RwLock<Parties>,
     /// A book's key is never erased. After a failover that lost a new book its number is given out again: that one has another
     /// root client, and another key.
-    books: RwLock<HashMap<RootedBook, Arc<BookKeys>>>,
+    books: RwLock<Map<RootedBook, Arc<BookKeys>>>,
     /// An account never changes its owner or purpose.
-    owners: RwLock<HashMap<(BookNo, AccountId), (Owner, Purpose)>>,
+    owners: RwLock<Map<(BookNo, AccountId), (Owner, Purpose)>>,
 }
 
-fn keep<K: Eq + std::hash::Hash, V>(kept: &mut HashMap<K, V>, key: K, value: V) {
+fn keep<K: Eq + std::hash::Hash, V>(kept: &mut Map<K, V>, key: K, value: V) {
     if kept.len() >= MOST {
         kept.clear();
     }
@@ -187,8 +186,8 @@ impl Service {
         &self,
         book: BookNo,
         accounts: &[AccountId],
-    ) -> Result<HashMap<AccountId, (Owner, Purpose)>, Problem> {
-        let mut owners = HashMap::with_capacity(accounts.len());
+    ) -> Result<Map<AccountId, (Owner, Purpose)>, Problem> {
+        let mut owners = Map::with_capacity_and_hasher(accounts.len(), Default::default());
         let mut missing = Vec::new();
         {
             let known = self.vault.owners.read();

@@ -76,7 +76,7 @@ impl Endpoint for ListClientAccounts {
             });
             total.write(body.key("totalBalances"), &mut negative);
         });
-        let mut response = Response::json(200, body).with("saldo-position", output.position.to_string());
+        let mut response = Response::json(200, body).at(output.position);
         negative.tell(&mut response, metrics);
         Ok(response)
     }

@@ -43,7 +43,7 @@ impl Endpoint for GetCustomerAccount {
             body.key("businessLegalName").string(legal_name);
             available.write(body.key("balances"), &mut negative);
         });
-        let mut response = Response::json(200, body).with("saldo-position", output.position.to_string());
+        let mut response = Response::json(200, body).at(output.position);
         negative.tell(&mut response, metrics);
         Ok(response)
     }

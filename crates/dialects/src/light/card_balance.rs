@@ -92,6 +92,6 @@ impl Endpoint for GetCardBalanceAccount {
             body.key("primary").bool(account.primary);
         });
         let response = Response::new(200, JSON, body.into_bytes());
-        Ok(response.with("saldo-position", output.found.position.to_string()))
+        Ok(response.at(output.found.position))
     }
 }

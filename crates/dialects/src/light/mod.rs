@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use ledger::Scopes;
 use service::Problem;
 
-use crate::http::{Method, Request};
+use crate::http::{Method, Request, digits};
 use crate::route::{Access, BodySize, Dialect, Route, handle};
 
 /// The page's media type, to the letter.
@@ -45,11 +45,11 @@ pub fn dialect() -> Dialect {
         refuse: problems::refuse,
         challenge: "Basic realm=\"saldo\", Bearer realm=\"saldo\"",
         standing: |standing, response| {
-            response.set("x-ratelimit-limit", standing.limit.to_string());
-            response.set("x-ratelimit-remaining", standing.remaining.to_string());
+            response.set("x-ratelimit-limit", digits(standing.limit));
+            response.set("x-ratelimit-remaining", digits(standing.remaining));
             // Rounded up: at that second the window has ended.
             let reset = standing.reset.0.saturating_add(999_999).div_euclid(1_000_000);
-            response.set("x-ratelimit-reset", reset.to_string());
+            response.set("x-ratelimit-reset", digits(reset));
         },
         head: None,
     }

@@ -62,7 +62,7 @@ impl Endpoint for GetAccountBalances {
             }
             body.key("inDebtCollection").bool(dunning.in_debt_collection);
         });
-        Ok(Response::json(200, body).with("saldo-position", output.position.to_string()))
+        Ok(Response::json(200, body).at(output.position))
     }
 }
 

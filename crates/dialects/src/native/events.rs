@@ -63,7 +63,7 @@ fn stream<'a, 'r>(context: Context<'a>, request: &'a Request<'r>) -> Boxed<'a, R
             }
         };
         let mut response = Response::new(200, media_type, Vec::new())
-            .with("saldo-position", position.to_string())
+            .at(position)
             .with("cache-control", "no-store");
         response.rest = Some(Box::new(Stream {
             events,

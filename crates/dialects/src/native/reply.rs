@@ -11,16 +11,12 @@ use crate::spelling;
 
 /// An answer that was taken at `position`.
 pub(super) fn read(position: Position, body: Json) -> Response {
-    Response::json(200, body).with("saldo-position", digits(position))
-}
-
-fn digits(position: Position) -> String {
-    itoa::Buffer::new().format(position.0).to_owned()
+    Response::json(200, body).at(position)
 }
 
 /// Adds to an answer where its command stands, and whether it was recorded before.
 pub(super) fn recorded(response: Response, position: Position, replayed: bool) -> Response {
-    let response = response.with("saldo-position", digits(position));
+    let response = response.at(position);
     match replayed {
         true => response.with("idempotency-replayed", "true"),
         false => response,

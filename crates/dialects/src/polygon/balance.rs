@@ -66,6 +66,6 @@ impl Endpoint for GetCustomerBalance {
                 data.key(CURRENCY).string(value.currency.as_str());
             });
         });
-        Ok(Response::json(200, body).with("saldo-position", output.position.to_string()))
+        Ok(Response::json(200, body).at(output.position))
     }
 }

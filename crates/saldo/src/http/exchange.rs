@@ -247,17 +247,42 @@ impl Server {
     }
 }
 
-/// The name of a header. Those that most answers have are not read again each time.
+macro_rules! names {
+    ($($name:literal $(as $spelled:literal)?)*) => {
+        /// The name of a header that is seen often, however it is spelled in questions: to read it anew each time would take
+        /// longer than all else about it.
+        fn known_name(name: &str) -> Option<&'static HeaderName> {
+            match name {
+                $($name $(| $spelled)? => {
+                    static NAME: HeaderName = HeaderName::from_static($name);
+                    Some(&NAME)
+                })*
+                _ => None,
+            }
+        }
+    };
+}
+
+names! {
+    "accept"
+    "api-version"
+    "authorization"
+    "content-type"
+    "idempotency-key" as "Idempotency-Key"
+    "location"
+    "saldo-book" as "Saldo-Book"
+    "saldo-min-position" as "Saldo-Min-Position"
+    "saldo-position"
+    "x-api-key"
+    "x-api-secret"
+    "x-ratelimit-limit"
+    "x-ratelimit-remaining"
+    "x-ratelimit-reset"
+    "x-request-id"
+}
+
 fn header_name(name: &'static str) -> HeaderName {
-    static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-    static POSITION: HeaderName = HeaderName::from_static("saldo-position");
-    match name {
-        "content-type" => header::CONTENT_TYPE,
-        "location" => header::LOCATION,
-        "x-request-id" => REQUEST_ID.clone(),
-        "saldo-position" => POSITION.clone(),
-        other => HeaderName::from_static(other),
-    }
+    known_name(name).map_or_else(|| HeaderName::from_static(name), HeaderName::clone)
 }
 
 fn plain(status: u16, text: impl Into<String>) -> Response {
@@ -293,6 +318,15 @@ fn ambiguous(head: &hyper::http::request::Parts) -> Option<Response> {
 
 /// Whether it is a host and perhaps a port; it may be empty.
 fn is_host(text: &[u8]) -> bool {
+    // Nearly all are a name or an IPv4 address, and the library copies what it reads.
+    let (host, port) = match text.iter().position(|byte| *byte == b':') {
+        Some(colon) => (&text[..colon], &text[colon + 1..]),
+        None => (text, &[][..]),
+    };
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    if !host.is_empty() && host.iter().all(in_name) && port.iter().all(u8::is_ascii_digit) {
+        return true;
+    }
     let authority = hyper::http::uri::Authority::try_from(text);
     text.is_empty() || authority.is_ok_and(|authority| !authority.as_str().contains('@'))
 }
@@ -399,11 +433,19 @@ struct Fields<'a>(&'a HeaderMap);
 
 impl Headers for Fields<'_> {
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.to_str().ok()
+        let found = match known_name(name) {
+            Some(name) => self.0.get(name),
+            None => self.0.get(name),
+        };
+        found?.to_str().ok()
     }
 
     fn given(&self, name: &str) -> Given<'_> {
-        let mut all = self.0.get_all(name).iter();
+        let all = match known_name(name) {
+            Some(name) => self.0.get_all(name),
+            None => self.0.get_all(name),
+        };
+        let mut all = all.iter();
         match (all.next(), all.next()) {
             (None, _) => Given::Nothing,
             (Some(value), None) => value.to_str().map_or(Given::Unreadable, Given::Once),

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -166,14 +166,15 @@ impl House {
         let limits = &server.service().config;
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         let patience = Patience {
+            idle: seconds(limits.idle_seconds),
             head: seconds(limits.head_seconds),
             answer: seconds(limits.answer_seconds),
         };
         let mut http = http1::Builder::new();
         // Who closes the way there once everything is sent still waits for the answer.
         http.half_close(true)
-            .timer(TokioTimer::new())
-            .header_read_timeout(seconds(limits.idle_seconds))
+            // It would make a timer for each request: see [`patient`].
+            .header_read_timeout(None)
             .max_headers(HEADERS)
             .max_buf_size(HEAD_BYTES);
         Self {

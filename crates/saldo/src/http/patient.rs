@@ -1,7 +1,12 @@
-//! A connection that is not waited for without end: who sends a head byte by byte, or does not take an answer, is cut off.
+//! A connection that is not waited for without end: who says nothing, sends a head byte by byte, or does not take an answer, is
+//! cut off.
 //!
-//! hyper limits how long a connection may idle. Here is what it can't tell: that a head has begun, and that an answer does not
-//! get away. Nothing is timed while all goes well: a timer is made when a read or write first has to wait.
+//! hyper could limit how long a connection idles, but makes a timer for each request, and it can't tell that a head has begun,
+//! nor that an answer does not get away. Here nothing is timed while all goes well: a timer is made when a read or write first has
+//! to wait, and the one between requests runs on when they come.
+//!
+//! hyper reads for heads and bodies alone, since it is told that who closes one way still listens
+//! ([`half_close`](hyper::server::conn::http1::Builder::half_close)): a long answer is no idling.
 
 use std::future::Future;
 use std::io;
@@ -12,7 +17,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 /// Between requests: nothing of a next one has come.
 const IDLE: u8 = 0;
@@ -44,6 +49,8 @@ impl Phase {
 /// How long is waited.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
+    /// For a request, from the end of the last one on.
+    pub(super) idle: Duration,
     /// For the rest of a head, from its first bytes on.
     pub(super) head: Duration,
     /// For an answer to be taken, from the first time that it can't be written on.
@@ -55,6 +62,9 @@ pub(super) struct Patient<S> {
     inner: S,
     phase: Phase,
     patience: Patience,
+    /// Since when it idles, once it was looked at.
+    idle_since: Option<Instant>,
+    idling: Option<Pin<Box<Sleep>>>,
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
 }
@@ -65,9 +75,26 @@ impl<S> Patient<S> {
             inner,
             phase,
             patience,
+            idle_since: None,
+            idling: None,
             reading: None,
             writing: None,
         }
+    }
+
+    /// Waits for a request. A timer that was made for an earlier one ends too early; then it goes on until it is time.
+    fn idle<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let until = *self.idle_since.get_or_insert_with(Instant::now) + self.patience.idle;
+        let timer = self
+            .idling
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        while timer.as_mut().poll(context).is_ready() {
+            if timer.deadline() >= until {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was asked")));
+            }
+            timer.as_mut().reset(until);
+        }
+        Poll::Pending
     }
 }
 
@@ -97,8 +124,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         match &read {
             Poll::Ready(_) if buffer.filled().len() > before && this.phase.is(IDLE) => {
                 this.phase.0.store(HEAD, Ordering::Relaxed);
+                this.idle_since = None;
                 this.reading = None;
             }
+            Poll::Pending if this.phase.is(IDLE) && this.writing.is_none() => return this.idle(context),
             // The next head may wait in turn while the answer to the last one is written.
             Poll::Pending if this.phase.is(HEAD) && this.writing.is_none() => {
                 return wait(

@@ -4,10 +4,11 @@
 mod process;
 mod read;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use dialects::Response;
+use ledger::Map;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -40,11 +41,30 @@ struct Dialect {
     dialect: &'static str,
 }
 
+/// The same by where its texts lie, which are constants: to hash and compare them would take longer than all the counting.
+type Place = ([(usize, usize); 3], u16);
+
+impl Asked {
+    fn place(&self) -> Place {
+        let place = |text: &'static str| (text.as_ptr().addr(), text.len());
+        ([self.dialect, self.method, self.route].map(place), self.status)
+    }
+}
+
+/// Where requests of one sort are counted.
+#[derive(Clone)]
+struct Counted {
+    requests: Counter,
+    seconds: Histogram,
+}
+
 /// What is counted of requests, and all that is shown.
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Asked, Counter>,
     seconds: Family<Dialect, Histogram, fn() -> Histogram>,
+    /// Where requests like those before are counted.
+    known: RwLock<Map<Place, Counted>>,
 }
 
 impl Metrics {
@@ -72,6 +92,7 @@ impl Metrics {
             registry,
             requests,
             seconds,
+            known: RwLock::default(),
         }
     }
 
@@ -87,10 +108,29 @@ impl Metrics {
             route,
             status: response.status,
         };
-        self.requests.get_or_create(&asked).inc();
-        self.seconds
-            .get_or_create(&Dialect { dialect })
-            .observe(taken.as_secs_f64());
+        let counted = self.counted(&asked);
+        counted.requests.inc();
+        counted.seconds.observe(taken.as_secs_f64());
+    }
+
+    fn counted(&self, asked: &Asked) -> Counted {
+        let place = asked.place();
+        // Whoever panicked with the lock left the map whole.
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counted) = known.get(&place) {
+            return counted.clone();
+        }
+        drop(known);
+        let dialect = Dialect {
+            dialect: asked.dialect,
+        };
+        let counted = Counted {
+            requests: self.requests.get_or_create(asked).clone(),
+            seconds: self.seconds.get_or_create(&dialect).clone(),
+        };
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(place, counted.clone());
+        counted
     }
 
     /// The answer to `/metrics`.
