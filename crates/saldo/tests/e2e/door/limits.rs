@@ -91,6 +91,24 @@ fn who_says_nothing_is_let_go() {
     assert_eq!(rest(&mut stream), "", "between requests");
 }
 
+#[test]
+fn who_asks_now_and_then_or_waits_for_an_answer_is_not_idle() {
+    let door = Door::with("idle_seconds = 1", &[]);
+    let mut stream = door.connect();
+    for _ in 0..4 {
+        stream.write_all(HEALTH).expect("sent");
+        answer(&mut stream);
+        std::thread::sleep(std::time::Duration::from_millis(400));
+    }
+    let follow = format!(
+        "GET /api/v1/events?wait=3 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+        door.token
+    );
+    stream.write_all(follow.as_bytes()).expect("sent");
+    let told = rest(&mut stream);
+    assert!(told.ends_with("0\r\n\r\n"), "it was broken off: {told}");
+}
+
 /// A transaction's head of which the body is still to come.
 fn head(token: &str, length: usize, more: &str) -> String {
     format!(
