@@ -1,6 +1,6 @@
 //! Saldo on its embedded store, beside TigerBeetle on the same disk.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::report::{self, Goal, Measured, Part};
 use super::servers::{Ask, Servers};
@@ -8,7 +8,7 @@ use super::tigerbeetle::{self, Load};
 use super::{Bench, shown};
 use crate::run::{Result, step};
 
-const GOALS: [Goal; 12] = [
+const GOALS: [Goal; 13] = [
     Goal {
         what: "single posts : the same server that keeps nothing",
         measured: "posts",
@@ -44,6 +44,12 @@ const GOALS: [Goal; 12] = [
         measured: "holds",
         against: &["posts"],
         at_least: 60,
+    },
+    Goal {
+        what: "batches into the store that is full : into one that has begun",
+        measured: "batches-full",
+        against: &["batches-begun"],
+        at_least: 90,
     },
     Goal {
         what: "reads of balances : bare axum that answers the same",
@@ -99,6 +105,8 @@ struct Stage<'b> {
     servers: Servers,
     /// Answers single posts and keeps none.
     idle: Servers,
+    /// Keeps many transactions already, if that is asked for.
+    full: Option<Servers>,
 }
 
 /// Measures it, and gives what is to be written.
@@ -115,6 +123,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Part> {
     let stage = Stage {
         idle: Servers::start_idle(&other, folder.path(), bench.accounts)?,
         servers: Servers::start(&store, folder.path(), 1, bench.accounts)?,
+        full: full(bench, folder.path())?,
         bench,
         folder,
     };
@@ -126,6 +135,36 @@ pub(super) fn measure(bench: &Bench) -> Result<Part> {
         rounds,
         goals: &GOALS,
     })
+}
+
+/// Batches of 8,000, as the one store and the other take them.
+fn large_batches(key: &'static str, seconds: u32) -> Ask {
+    Ask {
+        key,
+        workload: "batches",
+        connections: 8,
+        servers: 1,
+        seconds,
+        batch: Some(8_000),
+        bare: false,
+    }
+}
+
+/// A server whose store has as many transactions as asked for.
+fn full(bench: &Bench, folder: &Path) -> Result<Option<Servers>> {
+    const SECONDS: u32 = 20;
+    if bench.stored == 0 {
+        return Ok(None);
+    }
+    step(&format!("store {} million transactions", bench.stored));
+    let store = folder.join("full").display().to_string();
+    let servers = Servers::start(&store, folder, 1, bench.accounts)?;
+    let mut stored = 0;
+    while stored < u64::from(bench.stored) * 1_000_000 {
+        let more = servers.measure(&large_batches("batches-full", SECONDS))?;
+        stored += more.per_second * u64::from(SECONDS);
+    }
+    Ok(Some(servers))
 }
 
 impl Stage<'_> {
@@ -158,6 +197,9 @@ impl Stage<'_> {
         self.tigerbeetle(&load("tigerbeetle-1", Some(1), 32, 10_000), &mut all)?;
         all.push(self.saldo(&ask("hot", "hot", 64, None))?);
         all.push(self.saldo(&ask("holds", "holds", 64, None))?);
+        if let Some(full) = &self.full {
+            all.extend(self.full_and_begun(full)?);
+        }
         for (workload, bare) in READS {
             all.push(self.saldo(&ask(workload, workload, 64, None))?);
             all.push(self.saldo(&Ask {
@@ -166,6 +208,26 @@ impl Stage<'_> {
             })?);
         }
         Ok(all)
+    }
+
+    /// The full store beside a new one, which has about a million transactions once its warm-up is over.
+    fn full_and_begun(&self, full: &Servers) -> Result<[Measured; 2]> {
+        let folder = tempfile::tempdir_in(&self.folder).map_err(|error| format!("a folder: {error}"))?;
+        let store = folder.path().join("store").display().to_string();
+        let begun = Servers::start(&store, folder.path(), 1, self.bench.accounts)?;
+        let measure = |servers: &Servers, key, what: &str| {
+            let mut measured = servers.measure(&large_batches(key, self.bench.seconds))?;
+            measured.name += what;
+            shown(measured)
+        };
+        Ok([
+            measure(&begun, "batches-begun", ", a store that has begun")?,
+            measure(
+                full,
+                "batches-full",
+                &format!(", {} million stored", self.bench.stored),
+            )?,
+        ])
     }
 
     fn saldo(&self, ask: &Ask) -> Result<Measured> {

@@ -30,6 +30,9 @@ pub(crate) struct Bench {
     /// Only this half; what BENCHMARKS.md says of the other one stays
     #[arg(long, value_enum)]
     only: Option<Half>,
+    /// How many million transactions are stored before batches into a full embedded store are measured; 0 leaves that out
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    stored: u32,
     /// TigerBeetle's binary, to be measured beside the embedded store by its own `benchmark`
     #[arg(long, value_name = "PATH")]
     tigerbeetle: Option<PathBuf>,
@@ -88,18 +91,22 @@ impl Bench {
     /// The command that measures this half again.
     fn spelled(&self, half: Half) -> String {
         let (only, other) = match half {
-            Half::Embedded => (
-                "embedded",
-                self.tigerbeetle.as_ref().map(|_| " --tigerbeetle PATH"),
-            ),
-            Half::Postgres => ("postgres", self.pgledger.as_ref().map(|_| " --pgledger FILE")),
+            Half::Embedded => {
+                let stored = (self.stored > 0).then(|| format!(" --stored {}", self.stored));
+                let beside = self.tigerbeetle.as_ref().map(|_| " --tigerbeetle PATH");
+                (
+                    "embedded",
+                    stored.unwrap_or_default() + beside.unwrap_or_default(),
+                )
+            }
+            Half::Postgres => {
+                let beside = self.pgledger.as_ref().map(|_| " --pgledger FILE");
+                ("postgres", beside.unwrap_or_default().to_owned())
+            }
         };
         format!(
-            "`cargo xtask bench --only {only} --rounds {} --seconds {} --accounts {}{}`",
-            self.rounds,
-            self.seconds,
-            self.accounts,
-            other.unwrap_or_default()
+            "`cargo xtask bench --only {only} --rounds {} --seconds {} --accounts {}{other}`",
+            self.rounds, self.seconds, self.accounts
         )
     }
 }
