@@ -101,19 +101,24 @@ impl AssetName {
     /// The whole name, as it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.text[..usize::from(self.len)]).unwrap_or_default()
+        self.part(0, self.len)
     }
 
     /// The part before the `@`.
     #[must_use]
     pub fn code(&self) -> &str {
-        &self.as_str()[..usize::from(self.code_len)]
+        self.part(0, self.code_len)
     }
 
     /// The part after the `@`, if there is one.
     #[must_use]
     pub fn network(&self) -> Option<&str> {
-        self.as_str().get(usize::from(self.code_len) + 1..)
+        (self.code_len < self.len).then(|| self.part(self.code_len + 1, self.len))
+    }
+
+    /// All of it is ASCII.
+    fn part(&self, start: u8, end: u8) -> &str {
+        std::str::from_utf8(&self.text[usize::from(start)..usize::from(end)]).unwrap_or_default()
     }
 }
 

@@ -1,12 +1,14 @@
 //! From a request to a command: hashed as it was asked, then sealed.
 
+use std::sync::Arc;
+
 use ledger::{
     AccountChange, AccountId, Action, ApiKeyId, Command, Key, Map, Owner, Plain, Posting, Purpose, Subject,
     Transaction,
 };
 
 use crate::auth::Caller;
-use crate::cipher::Sealing;
+use crate::cipher::{BookKeys, Sealing};
 use crate::problem::Problem;
 use crate::texts::party_of;
 use crate::vault::Keys;
@@ -78,12 +80,38 @@ impl Service {
         caller: &Caller,
         mut asked: Vec<Asked>,
     ) -> Result<Vec<Command>, Problem> {
-        let book = self.book_keys(caller).await?;
-        let operator = self.operator_keys().await?;
+        let of_books = self.keys_of_books(caller).await?;
         let (parties, keys) = self.parties(caller, &mut asked).await?;
-        let mut sealing = Sealing::new(&keys, &book, &operator);
+        self.sealed(caller, asked.into_iter().zip(parties), &keys, &of_books)
+    }
+
+    /// The same of transactions in which nothing is written about anybody.
+    pub(crate) async fn commands_without_text(
+        &self,
+        caller: &Caller,
+        asked: impl Iterator<Item = Asked> + Send,
+    ) -> Result<Vec<Command>, Problem> {
+        let root = root(caller);
+        let asked = asked.map(|asked| (asked, root));
+        let of_books = self.keys_of_books(caller).await?;
+        self.sealed(caller, asked, &Keys::default(), &of_books)
+    }
+
+    /// Those of the caller's book and of the operator's.
+    async fn keys_of_books(&self, caller: &Caller) -> Result<[Arc<BookKeys>; 2], Problem> {
+        Ok([self.book_keys(caller).await?, self.operator_keys().await?])
+    }
+
+    fn sealed(
+        &self,
+        caller: &Caller,
+        asked: impl Iterator<Item = (Asked, Subject)>,
+        keys: &Keys,
+        [book, operator]: &[Arc<BookKeys>; 2],
+    ) -> Result<Vec<Command>, Problem> {
+        let mut sealing = Sealing::new(keys, book, operator);
         let stamp = self.clock.now();
-        let commands = asked.into_iter().zip(parties).map(|(asked, party)| Command {
+        let commands = asked.map(|(asked, party)| Command {
             book: caller.viewer.book,
             client: caller.viewer.client,
             key: asked.key,

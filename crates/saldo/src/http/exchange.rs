@@ -95,16 +95,20 @@ impl Server {
     ) -> hyper::Response<AnswerBody> {
         let begun = Instant::now();
         let (head, incoming) = request.into_parts();
-        let mut response = match ambiguous(&head) {
+        let (mut response, counted) = match ambiguous(&head) {
             // Where a request ends, and whom it is for, must not depend on who reads it.
-            Some(refusal) => refusal.with("connection", "close"),
-            None => self.of_path(&head, incoming, begun, id).await,
+            Some(refusal) => (refusal.with("connection", "close"), false),
+            None => self.of_path(&head, incoming, id).await,
         };
         let path = head.uri.path();
         if response.header("x-request-id").is_none() {
             response.set("x-request-id", id.text());
         }
         let taken = begun.elapsed();
+        if counted {
+            let method = Method::parse(head.method.as_str());
+            self.metrics.answered(method, &response, taken);
+        }
         let micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
         let (method, status) = (head.method.as_str(), response.status);
         if taken > SLOW {
@@ -120,43 +124,40 @@ impl Server {
         Self::spelled(response, rest)
     }
 
-    /// The answer to a request that is well formed.
+    /// The answer to a request that is well formed, and whether it is counted.
     async fn of_path(
         &self,
         head: &hyper::http::request::Parts,
         incoming: Incoming,
-        begun: Instant,
         id: RequestId,
-    ) -> Response {
+    ) -> (Response, bool) {
         let path = head.uri.path();
-        match path {
-            _ if url_bytes(&head.uri) > URL_BYTES => plain(
+        let own = match path {
+            _ if url_bytes(&head.uri) > URL_BYTES => Some(plain(
                 414,
                 format!("the URL has more than {URL_BYTES} bytes; send what is long in a body"),
-            ),
+            )),
             "/healthz" | "/readyz" if !matches!(head.method.as_str(), "GET" | "HEAD") => {
-                plain(405, "ask with GET or HEAD").with("allow", "GET, HEAD")
+                Some(plain(405, "ask with GET or HEAD").with("allow", "GET, HEAD"))
             }
-            "/healthz" => plain(200, "ok"),
-            "/readyz" => self.readiness().await,
-            "/metrics" => self.metrics_for_operators(&head.headers).await,
-            _ => match self.docs.answer(head.method.as_str(), path) {
-                Some(page) => page,
-                None => {
-                    let method = Method::parse(head.method.as_str());
-                    let text = id.text();
-                    let routed = self.routed(head, incoming, &text);
-                    let response = match &self.traces {
-                        None => routed.await,
-                        Some((traces, paths)) => {
-                            traces.follow(paths, (method, &head.headers), id, routed).await
-                        }
-                    };
-                    self.metrics.answered(method, &response, begun.elapsed());
-                    response
-                }
-            },
+            "/healthz" => Some(plain(200, "ok")),
+            "/readyz" => Some(self.readiness().await),
+            "/metrics" => Some(self.metrics_for_operators(&head.headers).await),
+            _ => self.docs.answer(head.method.as_str(), path),
+        };
+        if let Some(own) = own {
+            return (own, false);
         }
+        let text = id.text();
+        let routed = self.routed(head, incoming, &text);
+        let response = match &self.traces {
+            None => routed.await,
+            Some((traces, paths)) => {
+                let method = Method::parse(head.method.as_str());
+                traces.follow(paths, (method, &head.headers), id, routed).await
+            }
+        };
+        (response, true)
     }
 
     /// What is counted; for the address that is for nothing else.
@@ -235,7 +236,7 @@ impl Server {
         headers.reserve(response.headers.len());
         for (name, value) in response.headers {
             let value = match value {
-                Cow::Borrowed(text) => HeaderValue::from_str(text),
+                Cow::Borrowed(constant) => Ok(HeaderValue::from_static(constant)),
                 Cow::Owned(text) => HeaderValue::try_from(text),
             };
             match value {

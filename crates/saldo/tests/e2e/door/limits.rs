@@ -98,8 +98,13 @@ fn who_asks_now_and_then_or_waits_for_an_answer_is_not_idle() {
     for _ in 0..4 {
         stream.write_all(HEALTH).expect("sent");
         answer(&mut stream);
-        std::thread::sleep(std::time::Duration::from_millis(400));
+        let short = Some(std::time::Duration::from_millis(400));
+        stream.set_read_timeout(short).expect("a time-out");
+        let nothing = stream.read(&mut [0]).expect_err("nothing comes");
+        assert!(is_late(&nothing), "{nothing}");
     }
+    let long = Some(std::time::Duration::from_secs(60));
+    stream.set_read_timeout(long).expect("a time-out");
     let follow = format!(
         "GET /api/v1/events?wait=3 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
         door.token
