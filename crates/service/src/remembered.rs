@@ -1,4 +1,4 @@
-//! What was verified before: to find it again takes a tenth of what it takes to read and verify it anew, and every request
+//! What was verified before: to find it again takes a third of what it takes to read and hash a secret anew, and every request
 //! shows who sends it.
 //!
 //! It is found by a hash of 128 bits under a key that this process drew, SipHash-2-4: a pseudo-random function (Aumasson and

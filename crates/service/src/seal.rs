@@ -92,7 +92,10 @@ impl Service {
         asked: impl Iterator<Item = Asked> + Send,
     ) -> Result<Vec<Command>, Problem> {
         let root = root(caller);
-        let asked = asked.map(|asked| (asked, root));
+        let asked = asked.map(|mut asked| {
+            debug_assert!(!transactions(&mut asked.action).iter().any(Transaction::has_text));
+            (asked, root)
+        });
         let of_books = self.keys_of_books(caller).await?;
         self.sealed(caller, asked, &Keys::default(), &of_books)
     }

@@ -95,7 +95,16 @@ pub struct AfterBalance {
 impl PostTransaction {
     /// Whether something is written in it that is about somebody.
     fn has_text(&self) -> bool {
-        self.reference.is_some() || !self.notes.is_empty()
+        let Self {
+            reference,
+            notes,
+            id: _,
+            postings: _,
+            effective_at: _,
+            hold: _,
+            force: _,
+        } = self;
+        reference.is_some() || !notes.is_empty()
     }
 }
 

@@ -51,7 +51,7 @@ impl Phase {
 pub(super) struct Patience {
     /// For a request, from the end of the last one on.
     pub(super) idle: Duration,
-    /// For the rest of a head, from its first bytes on.
+    /// For the rest of a head, from its first bytes on: those that come apart from the request before.
     pub(super) head: Duration,
     /// For an answer to be taken, from the first time that it can't be written on.
     pub(super) answer: Duration,
@@ -119,6 +119,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if !this.phase.is(IDLE) {
+            this.idle_since = None;
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.inner).poll_read(context, buffer);
         match &read {
@@ -183,8 +186,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(context);
-        if matches!(flushed, Poll::Ready(Ok(()))) {
-            self.writing = None;
+        if matches!(flushed, Poll::Ready(Ok(()))) && self.writing.take().is_some() {
+            // A read that waited meanwhile was not timed, and hyper has no reason to try it again.
+            self.idle_since = None;
+            context.waker().wake_by_ref();
         }
         self.written(flushed, context)
     }
@@ -192,5 +197,120 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shut = Pin::new(&mut self.inner).poll_shutdown(context);
         self.written(shut, context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Full};
+    use hyper::body::Incoming;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    /// How long a connection may idle.
+    const WAIT: Duration = Duration::from_secs(10);
+    /// The bytes of an answer's body.
+    const BODY: usize = 10_000;
+
+    /// A connection to a server that answers each request, having read its body unless it is asked to answer at once.
+    /// So many bytes may be under way.
+    fn connection(room: usize) -> DuplexStream {
+        let (client, server) = tokio::io::duplex(room);
+        let phase = Phase::default();
+        let patience = Patience {
+            idle: WAIT,
+            head: WAIT,
+            answer: 100 * WAIT,
+        };
+        let told = phase.clone();
+        let answer = service_fn(move |request: hyper::Request<Incoming>| {
+            let told = told.clone();
+            async move {
+                told.asked();
+                if request.uri().path() != "/at-once" {
+                    request.into_body().collect().await.expect("a body");
+                }
+                told.answered();
+                let body = Full::new(Bytes::from(vec![b'.'; BODY]));
+                Ok::<_, Infallible>(hyper::Response::new(body))
+            }
+        });
+        let stream = TokioIo::new(Patient::new(server, phase, patience));
+        let mut http = http1::Builder::new();
+        http.half_close(true).header_read_timeout(None);
+        tokio::spawn(http.serve_connection(stream, answer));
+        client
+    }
+
+    /// How long it takes until the server closes. Time goes on when nobody has anything else to do.
+    async fn until_closed(client: &mut DuplexStream) -> Duration {
+        let begun = Instant::now();
+        let closed = tokio::time::timeout(100 * WAIT, client.read_to_end(&mut Vec::new())).await;
+        closed.expect("it is closed at some time").expect("an end");
+        begun.elapsed()
+    }
+
+    async fn ask(client: &mut DuplexStream, request: &str) {
+        client.write_all(request.as_bytes()).await.expect("sent");
+    }
+
+    async fn answer(client: &mut DuplexStream) {
+        let mut told = Vec::new();
+        while !told.ends_with(&[b'.'; BODY]) {
+            assert_ne!(
+                client.read_buf(&mut told).await.expect("read"),
+                0,
+                "it was closed"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_is_let_go_when_it_is_time() {
+        assert_eq!(until_closed(&mut connection(2 * BODY)).await, WAIT);
+        let mut client = connection(2 * BODY);
+        for wait in [7, 9, 1, 9] {
+            tokio::time::sleep(Duration::from_secs(wait)).await;
+            ask(&mut client, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+            answer(&mut client).await;
+        }
+        assert_eq!(until_closed(&mut client).await, WAIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_has_to_wait_is_no_way_to_stay() {
+        let mut client = connection(256);
+        let expect = "Expect: 100-continue\r\nContent-Length: 1\r\n";
+        let request = format!("GET /at-once HTTP/1.1\r\nHost: x\r\n{expect}\r\nx");
+        ask(&mut client, &request).await;
+        tokio::time::sleep(3 * WAIT).await;
+        answer(&mut client).await;
+        assert_eq!(until_closed(&mut client).await, WAIT);
+        let mut client = connection(256);
+        ask(&mut client, &format!("{request}GET /next")).await;
+        tokio::time::sleep(3 * WAIT).await;
+        answer(&mut client).await;
+        assert!(until_closed(&mut client).await <= 2 * WAIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_with_the_request_before_is_no_idling() {
+        let mut client = connection(2 * BODY);
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n";
+        ask(&mut client, head).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        ask(&mut client, &format!("x{head}")).await;
+        answer(&mut client).await;
+        tokio::time::sleep(WAIT - Duration::from_secs(1)).await;
+        ask(&mut client, "x").await;
+        answer(&mut client).await;
+        assert_eq!(until_closed(&mut client).await, WAIT);
     }
 }

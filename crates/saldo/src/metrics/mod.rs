@@ -41,7 +41,7 @@ struct Dialect {
     dialect: &'static str,
 }
 
-/// The same by where its texts lie, which are constants: to hash and compare them would take longer than all the counting.
+/// An [`Asked`] by where its texts lie, which are constants: to hash and compare them would take longer than all the counting.
 type Place = ([(usize, usize); 3], u16);
 
 impl Asked {
