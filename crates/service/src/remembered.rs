@@ -1,5 +1,5 @@
-//! What was verified before: to find it again takes a third of what it takes to read and hash a secret anew, and every request
-//! shows who sends it.
+//! What was verified before: to find it again takes less than to read and hash a secret anew, and every request shows who sends
+//! it.
 //!
 //! It is found by a hash of 128 bits under a key that this process drew, SipHash-2-4: a pseudo-random function (Aumasson and
 //! Bernstein, 2012), so that nobody finds a text with the hash of one that they do not know. The texts are not kept.

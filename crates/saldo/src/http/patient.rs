@@ -219,8 +219,8 @@ mod tests {
     /// The bytes of an answer's body.
     const BODY: usize = 10_000;
 
-    /// A connection to a server that answers each request, having read its body unless it is asked to answer at once.
-    /// So many bytes may be under way.
+    /// A connection to a server that answers each request, having read its body unless it is asked to answer at once;
+    /// `room` bytes may be under way.
     fn connection(room: usize) -> DuplexStream {
         let (client, server) = tokio::io::duplex(room);
         let phase = Phase::default();

@@ -4,11 +4,12 @@
 mod process;
 mod read;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dialects::Response;
 use ledger::Map;
+use parking_lot::RwLock;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -115,12 +116,9 @@ impl Metrics {
 
     fn counted(&self, asked: &Asked) -> Counted {
         let place = asked.place();
-        // Whoever panicked with the lock left the map whole.
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counted) = known.get(&place) {
+        if let Some(counted) = self.known.read().get(&place) {
             return counted.clone();
         }
-        drop(known);
         let dialect = Dialect {
             dialect: asked.dialect,
         };
@@ -128,8 +126,7 @@ impl Metrics {
             requests: self.requests.get_or_create(asked).clone(),
             seconds: self.seconds.get_or_create(&dialect).clone(),
         };
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert(place, counted.clone());
+        self.known.write().insert(place, counted.clone());
         counted
     }
 
