@@ -2,9 +2,9 @@
 
 use service::{BatchDone, Idempotency, ItemDone, Metrics, PostTransaction, Problem};
 
-use super::body::body;
+use super::body::{Document, text};
 use super::query::idempotency;
-use super::{problems, reply, transactions};
+use super::{problems, quick, reply, transactions};
 use crate::Config;
 use crate::http::{Context, Request, Response};
 use crate::json::Json;
@@ -25,12 +25,11 @@ impl Endpoint for PostBatch {
     type Output = BatchDone;
 
     fn parse(request: &Request<'_>, config: &Config) -> Result<Self::Input, Problem> {
-        let body = body(request)?;
-        let [items, atomic] = body.object(["transactions", "atomic"])?;
-        let atomic = atomic.flag()?;
-        let limit = config.service.batch_items;
-        let transactions =
-            items.need(|items| items.array()?.each_of(limit, "transactions", transactions::read))?;
+        let (json, limit) = (text(request)?, config.service.batch_items);
+        let (transactions, atomic) = match quick::batch(json).filter(|all| all.len() <= limit) {
+            Some(transactions) => (transactions, false),
+            None => read(&Document::of(json)?, limit)?,
+        };
         let key = idempotency(request)?;
         if !atomic && key.header_key.is_some() {
             return Err(Problem::bad(
@@ -67,6 +66,15 @@ impl Endpoint for PostBatch {
             done.replayed,
         ))
     }
+}
+
+/// The transactions of a body, and whether it is all or none.
+pub(super) fn read(body: &Document<'_>, limit: usize) -> Result<(Vec<PostTransaction>, bool), Problem> {
+    let [items, atomic] = body.object(["transactions", "atomic"])?;
+    let atomic = atomic.flag()?;
+    let transactions =
+        items.need(|items| items.array()?.each_of(limit, "transactions", transactions::read))?;
+    Ok((transactions, atomic))
 }
 
 fn result(body: &mut Json, item: &ItemDone) {

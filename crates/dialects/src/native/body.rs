@@ -76,6 +76,11 @@ pub(super) fn optional<'a>(request: &Request<'a>) -> Result<Document<'a>, Proble
 
 /// The body of a request.
 pub(super) fn body<'a>(request: &Request<'a>) -> Result<Document<'a>, Problem> {
+    Document::of(text(request)?)
+}
+
+/// The body of a request, of which it is not known whether it is JSON.
+pub(super) fn text<'a>(request: &Request<'a>) -> Result<&'a str, Problem> {
     let json = str::from_utf8(request.bytes()).map_err(|error| {
         Place::Body.fault(format_args!(
             "must be UTF-8; the byte at {} is not",
@@ -85,11 +90,12 @@ pub(super) fn body<'a>(request: &Request<'a>) -> Result<Document<'a>, Problem> {
     if json.is_empty() {
         return Err(Place::Body.fault("must be JSON and is empty"));
     }
-    Document::of(json)
+    Ok(json)
 }
 
 impl<'a> Document<'a> {
-    fn of(json: &'a str) -> Result<Self, Problem> {
+    /// Of a text that is to be JSON.
+    pub(super) fn of(json: &'a str) -> Result<Self, Problem> {
         let tape = Tape::of(json).ok_or_else(|| {
             // Why not, and where, says serde. What has no size takes no memory.
             let error = serde_json::from_str::<IgnoredAny>(json).err();

@@ -16,9 +16,15 @@ pub(super) struct Form<T> {
 }
 
 impl<T> Form<T> {
+    /// Reads a string, if it is what it must be.
+    pub(super) fn read(&self, text: &str) -> Option<T> {
+        (self.read)(text)
+    }
+
     /// Reads a string, or says what it must be.
     pub(super) fn parse(&self, text: &str) -> Result<T, String> {
-        (self.read)(text).ok_or_else(|| format!("must be {}", self.expected))
+        self.read(text)
+            .ok_or_else(|| format!("must be {}", self.expected))
     }
 }
 

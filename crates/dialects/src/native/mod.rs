@@ -17,6 +17,7 @@ mod metadata;
 mod openapi;
 mod problems;
 mod query;
+mod quick;
 mod reply;
 mod signing;
 mod tape;
