@@ -347,7 +347,8 @@ fn update_account(state: &mut State, record: &Record, change: &AccountChange) {
 }
 
 fn account_no(book: &Book, id: AccountId) -> AccountNo {
-    *book.account_nos.peek(&id).expect("decided on this row")
+    let slot = book.slot(id).ok().flatten();
+    slot.expect("decided on this row").account.no
 }
 
 fn register_asset(book: &mut Book, name: AssetName, exponent: u8, kind: AssetKind) {

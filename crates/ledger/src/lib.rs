@@ -24,6 +24,7 @@ mod codec;
 mod command;
 mod decide;
 mod id;
+mod numbers;
 mod record;
 mod register;
 mod seal;
@@ -49,6 +50,7 @@ pub use command::{
 };
 pub use decide::{Decided, Decision, decide, decide_new};
 pub use id::{AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position, TransactionId};
+pub use numbers::Numbers;
 pub use record::{AccountRef, AssetRef, Booked, Code, Done, Entry, Move, Moves, RULES, Record, Rejection};
 pub use register::{
     Account, AccountStatus, ApiKey, Client, Customer, Decimal, Dunning, Limit, Notes, Purpose, Rate, RateRow,

@@ -1,5 +1,5 @@
-//! Accounts and their balances by account number. A book numbers its accounts from 0 on, so where all of them are here the
-//! number is the place: no hash, and whoever knows the number knows the place before looking there.
+//! Accounts and their balances by account number and by id. A book numbers its accounts from 0 on, so where all of them are here
+//! the number is the place: no hash, and whoever knows the number knows the place before looking there.
 
 use std::ops::Index;
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use smallvec::SmallVec;
 
 use crate::asset::AssetNo;
 use crate::balance::Balance;
-use crate::id::AccountNo;
+use crate::id::{AccountId, AccountNo};
+use crate::numbers::Numbers;
 use crate::register::Account;
-use crate::state::Map;
+use crate::state::{Map, NotLoaded, Table};
 
 /// An account with its balances: two lines of a processor's cache, never three.
 #[derive(Clone, Debug)]
@@ -90,21 +91,81 @@ impl<T> Pages<T> {
     }
 }
 
-/// Accounts by number: all of a book's, or those that were loaded.
+/// Accounts by number and id: all of a book's, or those that were loaded.
 #[derive(Clone, Debug)]
 pub enum Slots {
     /// All.
-    All(Pages<Option<Slot>>),
+    All {
+        /// By number.
+        rows: Pages<Option<Slot>>,
+        /// The numbers by id.
+        numbers: Numbers,
+    },
     /// Some.
-    Some(Map<AccountNo, Slot>),
+    Some {
+        /// By number.
+        rows: Map<AccountNo, Slot>,
+        /// The numbers by id, and the ids that no account has.
+        numbers: Table<AccountId, AccountNo>,
+    },
 }
 
 impl Slots {
     pub(crate) fn new(all: bool) -> Self {
         if all {
-            Self::All(Pages::default())
+            Self::All {
+                rows: Pages::default(),
+                numbers: Numbers::default(),
+            }
         } else {
-            Self::Some(Map::default())
+            Self::Some {
+                rows: Map::default(),
+                numbers: Table::new(false),
+            }
+        }
+    }
+
+    /// The account with this id.
+    ///
+    /// # Errors
+    /// [`NotLoaded`] when that is not known.
+    pub fn find(&self, id: AccountId) -> Result<Option<&Slot>, NotLoaded> {
+        match self {
+            Self::All { rows, numbers } => {
+                let slot = |no: AccountNo| rows.get(no.0 as usize)?.as_ref();
+                let is = |no| slot(no).is_some_and(|slot| slot.account.id == id);
+                Ok(numbers.find(id, is).and_then(slot))
+            }
+            Self::Some { rows, numbers } => match numbers.get(&id)? {
+                Some(no) => rows.get(no).map(Some).ok_or(NotLoaded),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// The number that the account with this id has, found without a look at the account. In rare cases, and where there is no
+    /// such account, it may be another's, or none.
+    #[must_use]
+    pub fn guess(&self, id: AccountId) -> Option<AccountNo> {
+        match self {
+            Self::All { numbers, .. } => numbers.guess(id),
+            Self::Some { numbers, .. } => numbers.peek(&id).copied(),
+        }
+    }
+
+    /// Of how many ids it is known which account has them, or that none has.
+    #[must_use]
+    pub fn ids(&self) -> usize {
+        match self {
+            Self::All { numbers, .. } => numbers.len(),
+            Self::Some { numbers, .. } => numbers.len(),
+        }
+    }
+
+    /// Says that no account has this id. Where all are here, that is known.
+    pub fn put_absent(&mut self, id: AccountId) {
+        if let Self::Some { numbers, .. } = self {
+            numbers.put(id, None);
         }
     }
 
@@ -112,16 +173,16 @@ impl Slots {
     #[must_use]
     pub fn get(&self, no: AccountNo) -> Option<&Slot> {
         match self {
-            Self::All(rows) => rows.get(no.0 as usize)?.as_ref(),
-            Self::Some(rows) => rows.get(&no),
+            Self::All { rows, .. } => rows.get(no.0 as usize)?.as_ref(),
+            Self::Some { rows, .. } => rows.get(&no),
         }
     }
 
     /// The account, if it is here.
     pub fn get_mut(&mut self, no: AccountNo) -> Option<&mut Slot> {
         match self {
-            Self::All(rows) => rows.get_mut(no.0 as usize)?.as_mut(),
-            Self::Some(rows) => rows.get_mut(&no),
+            Self::All { rows, .. } => rows.get_mut(no.0 as usize)?.as_mut(),
+            Self::Some { rows, .. } => rows.get_mut(&no),
         }
     }
 
@@ -135,24 +196,31 @@ impl Slots {
     #[must_use]
     pub fn place(&self, no: AccountNo) -> Option<&Option<Slot>> {
         match self {
-            Self::All(rows) => rows.get(no.0 as usize),
-            Self::Some(_) => None,
+            Self::All { rows, .. } => rows.get(no.0 as usize),
+            Self::Some { .. } => None,
         }
     }
 
+    /// Puts an account that is not here.
     pub(crate) fn insert(&mut self, slot: Slot) {
-        let no = slot.account.no;
+        let (id, no) = (slot.account.id, slot.account.no);
         match self {
-            Self::All(rows) => *rows.reach(no.0 as usize, || None) = Some(slot),
-            Self::Some(rows) => _ = rows.insert(no, slot),
+            Self::All { rows, numbers } => {
+                *rows.reach(no.0 as usize, || None) = Some(slot);
+                numbers.insert(id, no);
+            }
+            Self::Some { rows, numbers } => {
+                rows.insert(no, slot);
+                numbers.put(id, Some(no));
+            }
         }
     }
 
     /// The accounts that are here: in order where all are, else in none.
     pub fn iter(&self) -> impl Iterator<Item = &Slot> {
         let (all, some) = match self {
-            Self::All(rows) => (Some(rows.iter().flatten()), None),
-            Self::Some(rows) => (None, Some(rows.values())),
+            Self::All { rows, .. } => (Some(rows.iter().flatten()), None),
+            Self::Some { rows, .. } => (None, Some(rows.values())),
         };
         all.into_iter().flatten().chain(some.into_iter().flatten())
     }

@@ -76,7 +76,7 @@ pub struct Table<K, V> {
 const FEW: usize = 2;
 
 impl<K: Eq + Hash, V> Table<K, V> {
-    fn new(complete: bool) -> Self {
+    pub(crate) fn new(complete: bool) -> Self {
         Self {
             rows: Map::default(),
             few: SmallVec::new(),
@@ -221,9 +221,7 @@ pub struct Book {
     pub api_keys: Table<ApiKeyId, Arc<ApiKey>>,
     /// API key ids in order of creation (where complete).
     pub api_key_list: Vec<ApiKeyId>,
-    /// Account numbers by id.
-    pub account_nos: Table<AccountId, AccountNo>,
-    /// Accounts by number.
+    /// Accounts by number and id.
     pub slots: Slots,
     /// Primary accounts.
     pub primaries: Table<(Owner, Purpose), AccountNo>,
@@ -267,7 +265,6 @@ impl Book {
             numbers: Table::new(standing),
             api_keys: Table::new(standing),
             api_key_list: Vec::new(),
-            account_nos: Table::new(standing),
             slots: Slots::new(standing),
             primaries: Table::new(standing),
             owned: Map::default(),
@@ -297,10 +294,7 @@ impl Book {
     /// # Errors
     /// [`NotLoaded`] when that is not known.
     pub fn slot(&self, id: AccountId) -> Result<Option<&Slot>, NotLoaded> {
-        match self.account_nos.get(&id)? {
-            Some(no) => self.slots.get(*no).map(Some).ok_or(NotLoaded),
-            None => Ok(None),
-        }
+        self.slots.find(id)
     }
 
     /// The balance of an account that is here; a zero one when it has not touched the asset.
@@ -371,7 +365,6 @@ impl Book {
 
     /// Puts an account.
     pub fn put_account(&mut self, account: Arc<Account>) {
-        self.account_nos.put(account.id, Some(account.no));
         match self.slots.get_mut(account.no) {
             Some(slot) => slot.account = account,
             None => {
@@ -452,7 +445,6 @@ impl Book {
         kept.head = self.head;
         kept.assets = std::mem::replace(&mut self.assets, Table::new(false));
         kept.assets_by_no = std::mem::take(&mut self.assets_by_no);
-        kept.account_nos = std::mem::replace(&mut self.account_nos, Table::new(false));
         std::mem::swap(&mut kept.slots, &mut self.slots);
         kept.balances_loaded = std::mem::take(&mut self.balances_loaded);
         *self = kept;

@@ -329,9 +329,9 @@ impl Writer {
                 .postings
                 .iter()
                 .flat_map(|posting| [posting.from, posting.to]);
-            for no in ends.filter_map(|id| book.account_nos.peek(&id)) {
-                self.tables.prefetch(command.book, *no);
-                accounts.push((command.book, *no));
+            for no in ends.filter_map(|id| book.slots.guess(id)) {
+                self.tables.prefetch(command.book, no);
+                accounts.push((command.book, no));
             }
         }
         for (book, account) in accounts {

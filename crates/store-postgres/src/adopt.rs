@@ -121,8 +121,7 @@ fn named(records: &[Arc<Record>]) -> Vec<RowKey> {
 fn places_taken(records: &[Arc<Record>], book: &Book) -> Vec<RowKey> {
     let place = |record: &Arc<Record>| match &record.action {
         Action::UpdateAccount(change) if change.primary && record.outcome.is_ok() => {
-            let no = book.account_nos.peek(&change.id)?;
-            let account = &book.slots.get(*no)?.account;
+            let account = &book.slot(change.id).ok()??.account;
             Some(RowKey::Primary(account.owner, account.purpose))
         }
         _ => None,

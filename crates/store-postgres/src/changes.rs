@@ -79,7 +79,8 @@ impl Touched {
     }
 
     fn take_account(&mut self, id: AccountId, book: &Book) {
-        self.accounts.extend(book.account_nos.peek(&id));
+        let slot = book.slot(id).ok().flatten();
+        self.accounts.extend(slot.map(|slot| slot.account.no));
     }
 
     fn take_money(&mut self, record: &Record, action: &Action) {

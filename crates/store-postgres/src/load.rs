@@ -134,7 +134,7 @@ fn is_known(book: &Book, row: &RowKey) -> bool {
         RowKey::Client(id) => book.clients.get(id).is_ok(),
         RowKey::Customer(id) => book.customers.get(id).is_ok(),
         RowKey::Number(number) => book.numbers.get(number).is_ok(),
-        RowKey::Account(id) => book.account_nos.get(id).is_ok(),
+        RowKey::Account(id) => book.slot(*id).is_ok(),
         RowKey::Primary(owner, purpose) => book.primaries.get(&(*owner, *purpose)).is_ok(),
         RowKey::Balance(no, asset) => book.balance(*no, *asset).is_ok(),
         RowKey::Balances(no) => book.balances(*no).is_ok(),
@@ -531,12 +531,15 @@ fn put_accounts(
     accounts: Vec<Account>,
     loaded: &Loaded,
 ) -> Result<(), Failure> {
-    for id in &wanted.accounts {
-        book.account_nos.put(ledger::AccountId(id.as_u128()), None);
-    }
     accounts
         .into_iter()
         .for_each(|account| put_account(book, account));
+    for id in &wanted.accounts {
+        let id = ledger::AccountId(id.as_u128());
+        if book.slot(id).is_err() {
+            book.slots.put_absent(id);
+        }
+    }
     for (owner, purpose) in &wanted.primaries {
         book.primaries.put((*owner, *purpose), None);
     }
@@ -554,7 +557,7 @@ fn put_accounts(
 fn put_balances(book: &mut Book, tails: &mut Tails, wanted: &Wanted, loaded: &Loaded) -> Result<(), Failure> {
     let of_accounts = wanted.accounts.iter().filter_map(|id| {
         let id = ledger::AccountId(id.as_u128());
-        book.account_nos.peek(&id).copied()
+        book.slot(id).ok()?.map(|slot| slot.account.no)
     });
     let by_number = wanted.balances.iter().map(|no| AccountNo(no.cast_unsigned()));
     let mut missing: HashSet<_> = of_accounts.chain(by_number).collect();
@@ -574,9 +577,8 @@ fn put_balances(book: &mut Book, tails: &mut Tails, wanted: &Wanted, loaded: &Lo
 }
 
 fn put_account(book: &mut Book, account: Account) {
-    if book.slots.contains(account.no) {
-        book.account_nos.put(account.id, Some(account.no));
-    } else {
+    // One that is here may have changed.
+    if !book.slots.contains(account.no) {
         book.put_account(Arc::new(account));
     }
 }

@@ -60,7 +60,7 @@ impl Rows {
     }
 
     pub(crate) fn len(&self) -> usize {
-        let accounts = self.state.books().map(|book| book.account_nos.len());
+        let accounts = self.state.books().map(|book| book.slots.ids());
         self.tails.len() + accounts.sum::<usize>()
     }
 }

@@ -193,7 +193,7 @@ fn load(state: &mut State, full: &State, no: BookNo, key: RowKey) {
         RowKey::Number(number) => book.numbers.put(number, from.numbers.peek(&number).copied()),
         RowKey::Account(id) => match found(from.slot(id)) {
             Some(slot) => book.put_account(Arc::clone(&slot.account)),
-            None => book.account_nos.put(id, None),
+            None => book.slots.put_absent(id),
         },
         RowKey::Primary(owner, purpose) => {
             let primary = from.primaries.peek(&(owner, purpose)).copied();

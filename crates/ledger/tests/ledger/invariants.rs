@@ -87,6 +87,8 @@ impl Invariants {
     fn check_rows(&self, book: &Book) {
         for slot in book.slots.iter() {
             let no = &slot.account.no;
+            let found = book.slot(slot.account.id).expect("it is here");
+            assert_eq!(found.map(|found| found.account.no), Some(*no), "by its id, too");
             for (asset, balance) in &slot.balances {
                 let last = self.chain.get(&(book.no, *no, *asset));
                 assert_eq!(Some(&balance.counters), last, "a row is its last entry");

@@ -204,7 +204,7 @@ fn load(full: &State, state: &mut State, no: BookNo, key: RowKey) {
         RowKey::Account(id) => match source.slot(id).expect("complete") {
             Some(slot) if book.slots.contains(slot.account.no) => {}
             Some(slot) => book.put_account(Arc::clone(&slot.account)),
-            None => book.account_nos.put(id, None),
+            None => book.slots.put_absent(id),
         },
         RowKey::Primary(owner, purpose) => {
             let place = (owner, purpose);
