@@ -15,6 +15,7 @@ use crate::log::frame::FrameKind;
 use crate::log::run::write_run;
 use crate::log::{Disk, FrameInfo, FrameStart, KeyTable, Log, LogError, LogPosition};
 use crate::payload::split;
+use crate::prefetch::prefetch;
 use crate::snapshot::Due;
 use crate::tables::{Digests, Published};
 use crate::task::{Spawn, Task, pause};
@@ -159,7 +160,7 @@ impl Committer {
     /// lies behind the end that they see. Reading past a newer record takes the names in it, so the keys that repeat move
     /// on in one step with the rows.
     async fn publish(&mut self, batch: &Batch, position: LogPosition) {
-        /// So many records ahead, rows are fetched.
+        /// So many records ahead, rows are fetched; as many before that, the records themselves, which another thread made.
         const AHEAD: usize = 8;
         {
             let mut unsealed = self.unsealed.lock();
@@ -181,7 +182,11 @@ impl Committer {
         {
             let mut published = self.published.write();
             for (nth, item) in batch.items.iter().enumerate() {
+                if let Some(later) = batch.items.get(nth + 2 * AHEAD) {
+                    prefetch(&*later.record);
+                }
                 if let Some(next) = batch.items.get(nth + AHEAD) {
+                    next.record.booked().first().into_iter().for_each(prefetch);
                     let book = next.record.book;
                     let accounts = next.touched.iter();
                     accounts.for_each(|(account, _)| published.tables.prefetch(book, *account));

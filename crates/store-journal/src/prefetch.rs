@@ -16,6 +16,14 @@ impl Region {
         }
     }
 
+    /// So many values from this one on.
+    pub(crate) const fn at<T>(start: *const T, count: usize) -> Self {
+        Self {
+            start: start.cast(),
+            bytes: count * size_of::<T>(),
+        }
+    }
+
     #[allow(unsafe_code, reason = "there is no safe function for it")]
     /// Has it brought into the caches, without waiting for it.
     #[cfg(target_arch = "x86_64")]

@@ -7,7 +7,7 @@
 //! grow by a quarter at 85 % load, each from a start size of its own, so that they never all grow at once.
 
 use std::hash::Hasher;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use siphasher::sip::SipHasher13;
@@ -54,7 +54,15 @@ const EMPTY: Slot = [0, 0];
 /// limit are chained in their records instead, the newest alone being here: see [`KeyTable::replace`].
 pub struct KeyTable {
     shards: Box<[RwLock<Shard>]>,
-    entries: AtomicU64,
+    /// Of each shard.
+    hints: Box<[Hint]>,
+}
+
+/// Where a shard's slots are, for whoever wants them fetched and nothing else: what is fetched ahead must not wait for a lock.
+#[derive(Default)]
+struct Hint {
+    slots: AtomicPtr<Slot>,
+    homes: AtomicU64,
 }
 
 impl Default for KeyTable {
@@ -68,7 +76,7 @@ impl KeyTable {
     pub fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|index| RwLock::new(Shard::new(index))).collect(),
-            entries: AtomicU64::new(0),
+            hints: (0..SHARDS).map(|_| Hint::default()).collect(),
         }
     }
 
@@ -78,9 +86,8 @@ impl KeyTable {
     ///
     /// If the locator is zero, where no record can be.
     pub fn insert(&self, hash: u64, locator: Locator) -> bool {
-        let added = self.shards[shard_of(hash)].write().insert([hash, check(locator)]);
-        self.entries.fetch_add(u64::from(added), Ordering::Relaxed);
-        added
+        let slot = [hash, check(locator)];
+        self.change(shard_of(hash), |shard| shard.insert(slot))
     }
 
     /// Puts a locator in another's place; answers whether that one was there. If not, nothing changes.
@@ -90,21 +97,34 @@ impl KeyTable {
     /// If the new locator is zero, where no record can be.
     pub fn replace(&self, hash: u64, old: Locator, new: Locator) -> bool {
         let new = [hash, check(new)];
-        let mut shard = self.shards[shard_of(hash)].write();
-        let removed = shard.remove([hash, old.get()]);
-        if removed && !shard.insert(new) {
-            self.entries.fetch_sub(1, Ordering::Relaxed);
-        }
-        removed
+        self.change(shard_of(hash), |shard| {
+            let removed = shard.remove([hash, old.get()]);
+            if removed {
+                shard.insert(new);
+            }
+            removed
+        })
     }
 
-    /// What [`KeyTable::has`] would look at now.
-    pub(crate) fn near(&self, hash: u64) -> Option<Region> {
+    /// Changes a shard.
+    fn change<T>(&self, index: usize, change: impl FnOnce(&mut Shard) -> T) -> T {
+        let mut shard = self.shards[index].write();
+        let changed = change(&mut shard);
+        let hint = &self.hints[index];
+        hint.slots.store(shard.slots.as_mut_ptr(), Ordering::Relaxed);
+        hint.homes.store(shard.homes(), Ordering::Relaxed);
+        changed
+    }
+
+    /// What [`KeyTable::has`] would look at now, most likely.
+    pub(crate) fn near(&self, hash: u64) -> [Region; 2] {
         /// Seldom is a hash further from its home.
         const NEAR: usize = 8;
-        let shard = self.shards[shard_of(hash)].read();
-        let home = shard.home(hash);
-        shard.slots.get(home..home + NEAR).map(Region::of)
+        let index = shard_of(hash);
+        let hint = &self.hints[index];
+        let home = home(hash, hint.homes.load(Ordering::Relaxed));
+        let slots = hint.slots.load(Ordering::Relaxed).wrapping_add(home);
+        [Region::of(&self.shards[index]), Region::at(slots, NEAR)]
     }
 
     /// Whether any record may carry what was hashed.
@@ -126,32 +146,30 @@ impl KeyTable {
     pub fn load_runs(&self, runs: &[&[(u64, Locator)]]) {
         let mut rests = runs.to_vec();
         let mut slots = Vec::new();
-        let mut added = 0;
         let first = runs
             .iter()
             .filter_map(|run| run.first())
             .map(|pair| shard_of(pair.0))
             .min();
-        for (index, shard) in self.shards.iter().enumerate().skip(first.unwrap_or(SHARDS)) {
+        for index in first.unwrap_or(SHARDS)..SHARDS {
             for rest in &mut rests {
                 let end = rest.iter().position(|pair| shard_of(pair.0) != index);
                 let (group, others) = rest.split_at(end.unwrap_or(rest.len()));
                 *rest = others;
                 slots.extend(group.iter().map(|&(hash, locator)| [hash, check(locator)]));
             }
-            added += shard.write().merge(&mut slots);
+            self.change(index, |shard| shard.merge(&mut slots));
             slots.clear();
             if rests.iter().all(|rest| rest.is_empty()) {
                 break;
             }
         }
         assert!(rests.iter().all(|rest| rest.is_empty()), "runs are ascending");
-        self.entries.fetch_add(added, Ordering::Relaxed);
     }
 
     /// How many pairs there are.
     pub fn len(&self) -> u64 {
-        self.entries.load(Ordering::Relaxed)
+        self.shards.iter().map(|shard| shard.read().entries).sum()
     }
 
     /// Whether there are none.
@@ -274,21 +292,20 @@ impl Shard {
         same.map(|slot| Locator::new(slot[1])).collect()
     }
 
-    /// Adds many at once in one sweep; answers how many were new. The vector is scratch.
-    fn merge(&mut self, slots: &mut Vec<Slot>) -> u64 {
+    /// Adds many at once in one sweep. The vector is scratch.
+    fn merge(&mut self, slots: &mut Vec<Slot>) {
         if slots.len() as u64 * 8 < self.entries {
-            return slots.iter().map(|slot| u64::from(self.insert(*slot))).sum();
+            slots.iter().for_each(|slot| _ = self.insert(*slot));
+            return;
         }
         slots.extend(self.slots.iter().filter(|slot| **slot != EMPTY));
         // A stable sort finds the ascending pieces that these are and merges them.
         slots.sort();
         slots.dedup();
-        let added = slots.len() as u64 - self.entries;
-        self.entries += added;
+        self.entries = slots.len() as u64;
         self.slots.fill(EMPTY);
         self.resize(self.entries);
         self.lay_out(slots.iter().copied());
-        added
     }
 
     /// Takes the next size at which so many entries fit, and moves all in one sweep.
