@@ -60,15 +60,24 @@ impl Changed {
 /// Makes moves, one after the other. Needs that come up are gathered, so that a store can load them at once.
 pub(super) struct Mover<'a> {
     scene: Scene<'a>,
-    changed: Changed,
+    /// What was changed, unless nobody asks for it.
+    changed: Option<Changed>,
     needs: Vec<RowKey>,
 }
 
 impl<'a> Mover<'a> {
     pub(super) fn new(scene: Scene<'a>) -> Self {
         Self {
+            changed: Some(Changed::default()),
+            ..Self::once(scene)
+        }
+    }
+
+    /// For one move alone, which no other sees.
+    pub(super) const fn once(scene: Scene<'a>) -> Self {
+        Self {
             scene,
-            changed: Changed::default(),
+            changed: None,
             needs: Vec::new(),
         }
     }
@@ -168,7 +177,8 @@ impl<'a> Mover<'a> {
 
     fn counters(&self, slot: &Slot, asset: AssetNo) -> Result<Counters, Stop> {
         let no = slot.account.no;
-        match self.changed.get((no, asset)) {
+        let changed = self.changed.as_ref();
+        match changed.and_then(|changed| changed.get((no, asset))) {
             Some(counters) => Ok(counters),
             None => {
                 let balance = self.scene.book.balance_in(slot, asset);
@@ -228,8 +238,10 @@ impl<'a> Mover<'a> {
             })
             .filter(|entry| entry.credit.is_exact(&entry.counters))
             .ok_or_else(|| refuse(Code::Overflow, to))?;
-        self.changed.put((from.no, asset), from_after.counters);
-        self.changed.put((to.no, asset), to_after.counters);
+        if let Some(changed) = &mut self.changed {
+            changed.put((from.no, asset), from_after.counters);
+            changed.put((to.no, asset), to_after.counters);
+        }
         moves.push(Move {
             index,
             from: AccountRef {

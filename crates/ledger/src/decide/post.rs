@@ -12,7 +12,10 @@ use crate::standing::{Posted, PostedPosting};
 use crate::state::RowKey;
 
 pub(super) fn post(scene: &Scene<'_>, transaction: &Transaction) -> Result<Done, Stop> {
-    let mut mover = Mover::new(*scene);
+    let mut mover = match transaction.postings.len() {
+        1 => Mover::once(*scene),
+        _ => Mover::new(*scene),
+    };
     let mut booked = vec![nothing_yet(transaction)];
     book(&mut mover, transaction, &mut booked[0].moves)?;
     mover.finish()?;
