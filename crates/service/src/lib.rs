@@ -61,7 +61,7 @@ pub use problem::{Problem, Refusal};
 pub use signing::SigningKeyView;
 pub use texts::{ERASED, TransactionTexts};
 pub use transactions::{
-    AfterBalance, BatchDone, FindTransactions, ItemDone, PostTransaction, ReverseTransaction,
+    AfterBalance, BatchDone, FindTransactions, ItemBooked, ItemDone, PostTransaction, ReverseTransaction,
     TransactionDone, TransactionShown, balances_after,
 };
 pub use valuation::{Valuation, Value};

@@ -79,6 +79,7 @@ impl Metrics {
                     self.rejections[nth].add_one();
                 }
             }
+            Ok(Outcome::Accepted(_)) => self.commands.add_one(),
             Ok(Outcome::Replayed(_)) => self.replays.add_one(),
             Ok(Outcome::Conflict(_)) => self.conflicts.add_one(),
             // Somebody was faster.

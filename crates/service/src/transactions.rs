@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use ledger::{
-    AccountId, Action, AssetName, Booked, Code, Entry, Field, HoldTerms, Map, Micros, Move, Notes, Parts,
-    Plain, Position, Postings, Record, Reverse, Scopes, Transaction, TransactionId,
+    AccountId, Action, AssetName, Booked, Code, Command, Entry, Field, HoldTerms, Map, Micros, Move, Notes,
+    Parts, Plain, Position, Postings, Record, Reverse, Scopes, Transaction, TransactionId,
 };
-use store::{Listed, Outcome, Page, Stamped, TransactionFilter, TransactionView};
+use store::{EntryKind, Listed, Outcome, Page, Stamped, TransactionFilter, TransactionView};
 
 use crate::check::{check_notes, check_parts, check_text};
 use crate::problem::{Problem, Refusal};
@@ -53,7 +53,7 @@ pub struct TransactionDone {
     pub nth: usize,
     /// Whether it was recorded before, under the same key.
     pub replayed: bool,
-    /// What the caller wrote on it; of an item of a batch, whose answer shows none, nothing.
+    /// What the caller wrote on it.
     pub texts: TransactionTexts,
 }
 
@@ -158,8 +158,19 @@ pub fn balances_after(moves: &[Move]) -> Vec<AfterBalance> {
 pub struct ItemDone {
     /// The id of its transaction.
     pub id: TransactionId,
-    /// What was booked, or why not. [`Problem::Rejected`] and [`Problem::Conflict`] are about this item alone.
-    pub result: Result<TransactionDone, Problem>,
+    /// That it was booked, or why not. [`Problem::Rejected`] and [`Problem::Conflict`] are about this item alone.
+    pub result: Result<ItemBooked, Problem>,
+}
+
+/// An item of a batch that was booked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ItemBooked {
+    /// The position of its command.
+    pub position: Position,
+    /// Whether it was held or posted.
+    pub kind: EntryKind,
+    /// Whether it was recorded before, under the same key.
+    pub replayed: bool,
 }
 
 /// What became of a batch.
@@ -226,17 +237,14 @@ impl Service {
             // Most batches; to lay them out once less is worth it.
             false => self.commands_without_text(caller, asked).await?,
         };
-        let ids: Vec<_> = commands
-            .iter()
-            .flat_map(|command| command.transaction_ids())
-            .collect();
-        let outcomes = self.commit(commands).await;
+        let made: Vec<_> = commands.iter().filter_map(made).collect();
+        let outcomes = self.commit_briefly(commands).await;
         let mut position = Position::default();
-        let mut items = Vec::with_capacity(ids.len());
-        for (id, outcome) in ids.into_iter().zip(outcomes) {
-            let result = item_done(outcome?);
+        let mut items = Vec::with_capacity(made.len());
+        for ((id, kind), outcome) in made.into_iter().zip(outcomes) {
+            let result = item_done(kind, outcome?);
             position = position.max(match &result {
-                Ok(done) => done.record.position,
+                Ok(booked) => booked.position,
                 Err(Problem::Rejected(refusal)) => refusal.position,
                 Err(_) => Position::default(),
             });
@@ -276,11 +284,10 @@ impl Service {
             Ok(Recorded { record, replayed }) => {
                 let items = ids.into_iter().enumerate().map(|(nth, id)| ItemDone {
                     id,
-                    result: Ok(TransactionDone {
-                        record: Arc::clone(&record),
-                        nth,
+                    result: Ok(ItemBooked {
+                        position: record.position,
+                        kind: EntryKind::of(&record, nth),
                         replayed,
-                        texts: TransactionTexts::default(),
                     }),
                 });
                 (record.position, replayed, items.collect())
@@ -446,10 +453,31 @@ fn transaction(input: PostTransaction) -> Transaction<Plain> {
     }
 }
 
-fn item_done(outcome: Outcome) -> Result<TransactionDone, Problem> {
-    let recorded = recorded(outcome)?;
+/// The transaction that a command would make, and whether it would be held or posted.
+fn made(command: &Command) -> Option<(TransactionId, EntryKind)> {
+    let Action::Post(transaction) = &command.action else {
+        return None;
+    };
+    let kind = match transaction.hold {
+        Some(_) => EntryKind::Hold,
+        None => EntryKind::Posting,
+    };
+    Some((transaction.id, kind))
+}
+
+/// What became of a command that would make a transaction of this kind.
+fn item_done(kind: EntryKind, outcome: Outcome) -> Result<ItemBooked, Problem> {
+    let booked = |position, replayed| ItemBooked {
+        position,
+        kind,
+        replayed,
+    };
+    let recorded = match outcome {
+        Outcome::Accepted(position) => return Ok(booked(position, false)),
+        other => recorded(other)?,
+    };
     match recorded.record.outcome {
-        Ok(_) => Ok(TransactionDone::of(recorded, 0)),
+        Ok(_) => Ok(booked(recorded.record.position, recorded.replayed)),
         Err(rejection) => Err(recorded.refused(rejection, no_subject)),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger::{Action, Code, Command, Key, Micros, Plain, Position, Record, Rejection};
-use store::{Outcome, StoreError};
+use store::{Outcome, Outcomes, StoreError};
 
 use crate::Service;
 use crate::problem::{Problem, Refusal};
@@ -100,9 +100,19 @@ pub(crate) struct Asked {
 impl Service {
     /// Hands commands to the store, counts, and measures how long it takes.
     pub(crate) async fn commit(&self, commands: Vec<Command>) -> Vec<Result<Outcome, StoreError>> {
-        let _waiting = self.metrics.in_flight.hold(commands.len() as u64);
+        self.watched(commands.len(), self.store.submit(commands)).await
+    }
+
+    /// The same for who need not see the records of what is accepted now.
+    pub(crate) async fn commit_briefly(&self, commands: Vec<Command>) -> Vec<Result<Outcome, StoreError>> {
+        self.watched(commands.len(), self.store.submit_briefly(commands))
+            .await
+    }
+
+    async fn watched(&self, commands: usize, commit: Outcomes<'_>) -> Vec<Result<Outcome, StoreError>> {
+        let _waiting = self.metrics.in_flight.hold(commands as u64);
         let begun = Instant::now();
-        let answers = self.store.submit(commands).await;
+        let answers = commit.await;
         let taken = begun.elapsed();
         let micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
         self.metrics.commits.observe(micros);
@@ -152,6 +162,7 @@ pub(crate) fn recorded(outcome: Outcome) -> Result<Recorded, Problem> {
         }),
         Outcome::Conflict(position) => Err(Problem::idempotency_conflict(position)),
         Outcome::Nothing => Err(Problem::internal("the store answered as if to an expiry")),
+        Outcome::Accepted(_) => Err(Problem::internal("the store answered no record")),
     }
 }
 

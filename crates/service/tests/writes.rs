@@ -166,7 +166,7 @@ async fn an_atomic_batch_is_one_command() {
     assert!(
         done.items
             .iter()
-            .all(|item| item.result.as_ref().unwrap().record.position == done.position)
+            .all(|item| item.result.as_ref().unwrap().position == done.position)
     );
     let again = world
         .service

@@ -3,22 +3,24 @@
 
 use std::collections::VecDeque;
 
-use store::gather::{Asked, Reply, Submission};
+use store::gather::{Asked, Reply, Submission, Wanted};
 use store::{Outcome, StoreError};
 
 /// A submission that is being decided.
 pub(crate) struct Turn {
     pub(crate) asked: VecDeque<Asked>,
     pub(crate) answers: Vec<Result<Outcome, StoreError>>,
+    pub(crate) wanted: Wanted,
     reply: Reply,
 }
 
 impl Turn {
     pub(crate) fn new(submission: Submission) -> Self {
-        let (asked, reply) = submission.into_parts();
+        let (asked, wanted, reply) = submission.into_parts();
         Self {
             answers: Vec::with_capacity(asked.len()),
             asked: asked.into(),
+            wanted,
             reply,
         }
     }

@@ -10,7 +10,7 @@ use ledger::{
     Action, BookNo, Command, Decided, Decision, Micros, Record, RowKey, decide, decide_new, encode,
 };
 use smallvec::SmallVec;
-use store::gather::{Asked, Inbox, Submission};
+use store::gather::{Asked, Inbox, Submission, Wanted};
 use store::{Outcome, StoreError};
 use tokio::sync::{mpsc, watch};
 
@@ -310,7 +310,7 @@ impl Writer {
     /// Has the processor fetch what these will need.
     fn fetch_ahead<'a>(&mut self, next: impl Iterator<Item = &'a Asked> + Clone) {
         let mut accounts = SmallVec::<[_; 4 * GROUP]>::new();
-        let mut keys = SmallVec::<[_; GROUP]>::new();
+        let mut keys = SmallVec::<[_; 2 * GROUP]>::new();
         for asked in next.clone() {
             let Asked::Decide(command) = asked else { continue };
             let hashes = self.hasher.asked(command);
@@ -457,7 +457,10 @@ impl Writer {
         let unique = hashes.unique(&decided);
         let record = Arc::new(decided.into_record(command));
         match self.keep(open, &record, unique) {
-            Ok(()) => turn.answers.push(Ok(Outcome::Recorded(record))),
+            Ok(()) => turn.answers.push(Ok(match turn.wanted {
+                Wanted::Position if record.outcome.is_ok() => Outcome::Accepted(record.position),
+                _ => Outcome::Recorded(record),
+            })),
             Err(Stop::Error(error)) => turn.answers.push(Err(error)),
             Err(Stop::Full(full)) => {
                 let record = Arc::into_inner(record).expect("what was not kept is nobody else's");

@@ -19,19 +19,29 @@ pub enum Asked {
     Room(u64),
 }
 
+/// What is to be known of a command that was accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// Its record.
+    Record,
+    /// Its position.
+    Position,
+}
+
 /// What one request submitted, and where its answer goes.
 #[derive(Debug)]
 pub struct Submission {
     /// What is asked, in order.
     asked: Vec<Asked>,
+    wanted: Wanted,
     reply: oneshot::Sender<Vec<Result<Outcome, StoreError>>>,
 }
 
 impl Submission {
-    /// What is asked, and where the answer goes.
+    /// What is asked, what is to be known of it, and where the answer goes.
     #[must_use]
-    pub fn into_parts(self) -> (Vec<Asked>, Reply) {
-        (self.asked, Reply(self.reply))
+    pub fn into_parts(self) -> (Vec<Asked>, Wanted, Reply) {
+        (self.asked, self.wanted, Reply(self.reply))
     }
 }
 
@@ -52,14 +62,15 @@ pub struct Submitter(mpsc::Sender<Submission>);
 
 impl Submitter {
     /// Submits and waits for the answer. A full queue is [`StoreError::Busy`] at once.
-    pub async fn submit(&self, asked: Vec<Asked>) -> Vec<Result<Outcome, StoreError>> {
+    pub async fn submit(&self, asked: Vec<Asked>, wanted: Wanted) -> Vec<Result<Outcome, StoreError>> {
         let count = asked.len();
         let all = |error: StoreError| vec![Err(error); count];
         if count == 0 {
             return Vec::new();
         }
         let (reply, answer) = oneshot::channel();
-        match self.0.try_send(Submission { asked, reply }) {
+        let submission = Submission { asked, wanted, reply };
+        match self.0.try_send(submission) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => return all(StoreError::Busy),
             Err(mpsc::error::TrySendError::Closed(_)) => {

@@ -53,12 +53,20 @@ pub enum Outcome {
     Conflict(Position),
     /// An expiry that came too early or too late. Nothing was recorded.
     Nothing,
+    /// It was recorded now and accepted, at this position: what [`Store::submit_briefly`] answers alone.
+    Accepted(Position),
 }
 
 /// Keeps the books. Every write that is answered is durable; every read shows only what is.
 pub trait Store: Send + Sync + 'static {
     /// Takes commands, each a decision of its own, in this order; answers in the same order, when all are durable.
     fn submit(&self, commands: Vec<Command>) -> Outcomes<'_>;
+
+    /// The same for who need not see the records of what is accepted now: a store may answer it by [`Outcome::Accepted`], and let
+    /// go of each record as soon as it is done with it.
+    fn submit_briefly(&self, commands: Vec<Command>) -> Outcomes<'_> {
+        self.submit(commands)
+    }
 
     /// Whether commands are taken now: what they need is tried as far as it can be without a trace in any book. A failure is what
     /// they would be answered.

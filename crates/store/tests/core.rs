@@ -259,6 +259,7 @@ impl Shares {
             Outcome::Replayed(_) => self.replayed += 1,
             Outcome::Conflict(_) => self.conflicts += 1,
             Outcome::Nothing => self.nothing += 1,
+            Outcome::Accepted(_) => self.accepted += 1,
         }
     }
 

@@ -80,9 +80,9 @@ pub(super) fn read(body: &Document<'_>, limit: usize) -> Result<(Vec<PostTransac
 fn result(body: &mut Json, item: &ItemDone) {
     reply::id(body, "id", item.id.0);
     let (position, replayed) = match &item.result {
-        Ok(done) => {
-            body.key("status").string(transactions::status(done));
-            (Some(done.record.position), done.replayed)
+        Ok(booked) => {
+            body.key("status").string(transactions::status_of(booked.kind));
+            (Some(booked.position), booked.replayed)
         }
         Err(refused) => {
             body.key("status").string("rejected");

@@ -212,12 +212,8 @@ pub(super) fn booked_members(body: &mut Json, done: &TransactionDone) {
     Shown::done(done).write(body);
 }
 
-/// Whether it was held or posted, as it was booked.
-pub(super) fn status(done: &TransactionDone) -> &'static str {
-    status_of(EntryKind::of(&done.record, done.nth))
-}
-
-fn status_of(kind: EntryKind) -> &'static str {
+/// Whether what made it was held or posted.
+pub(super) fn status_of(kind: EntryKind) -> &'static str {
     match kind {
         EntryKind::Posting | EntryKind::Capture | EntryKind::Reversal => "posted",
         EntryKind::Hold => "held",

@@ -11,11 +11,12 @@ use ledger::{
     Owner, Position, Purpose, Record, Slot, Subject, TransactionId,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
-use store::gather::Asked;
+use store::gather::{Asked, Wanted};
 use store::{
     AccountBalances, AccountFilter, Answer, ApiKeyHolder, AsOf, AssetBalance, ClientAccounts,
-    CustomerAccounts, CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Page, Purposes,
-    SigningKeys, Stamped, Store, StoreError, TextKey, TransactionFilter, TransactionView, Viewer, visible,
+    CustomerAccounts, CustomerRef, CustomerValuation, EntryView, HoldFilter, Listed, Outcome, Outcomes, Page,
+    Purposes, SigningKeys, Stamped, Store, StoreError, TextKey, TransactionFilter, TransactionView, Viewer,
+    visible,
 };
 
 use crate::history::History;
@@ -172,27 +173,34 @@ fn blocking<'a, T: Send + 'static>(read: impl FnOnce() -> Read<T> + Send + 'stat
     })
 }
 
-impl Store for JournalStore {
-    fn submit(
-        &self,
-        commands: Vec<Command>,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Vec<Result<Outcome, StoreError>>> + Send + '_>> {
-        Box::pin(async move {
-            match self.submitter() {
-                Some(submitter) => {
-                    let asked = commands.into_iter().map(Asked::Decide).collect();
-                    submitter.submit(asked).await
-                }
-                None => vec![Err(StoreError::Closed("it was stopped".into())); commands.len()],
+impl JournalStore {
+    async fn decide(&self, commands: Vec<Command>, wanted: Wanted) -> Vec<Result<Outcome, StoreError>> {
+        match self.submitter() {
+            Some(submitter) => {
+                let asked = commands.into_iter().map(Asked::Decide).collect();
+                submitter.submit(asked, wanted).await
             }
-        })
+            None => vec![Err(StoreError::Closed("it was stopped".into())); commands.len()],
+        }
+    }
+}
+
+impl Store for JournalStore {
+    fn submit(&self, commands: Vec<Command>) -> Outcomes<'_> {
+        Box::pin(self.decide(commands, Wanted::Record))
+    }
+
+    fn submit_briefly(&self, commands: Vec<Command>) -> Outcomes<'_> {
+        Box::pin(self.decide(commands, Wanted::Position))
     }
 
     fn ready(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             let submitter = self.submitter();
             let submitter = submitter.ok_or_else(|| StoreError::Closed("it was stopped".into()))?;
-            let answers = submitter.submit(vec![Asked::Room(USUAL_BYTES)]).await;
+            let answers = submitter
+                .submit(vec![Asked::Room(USUAL_BYTES)], Wanted::Record)
+                .await;
             answers.into_iter().try_for_each(|answer| answer.map(|_| ()))
         })
     }
@@ -203,7 +211,11 @@ impl Store for JournalStore {
             let asked = records.into_iter().map(Asked::Adopt).collect();
             let submitter = self.submitter();
             let submitter = submitter.ok_or_else(|| StoreError::Closed("it was stopped".into()))?;
-            let taken: Result<Vec<_>, _> = submitter.submit(asked).await.into_iter().collect();
+            let taken: Result<Vec<_>, _> = submitter
+                .submit(asked, Wanted::Record)
+                .await
+                .into_iter()
+                .collect();
             taken.map(|_| last)
         })
     }

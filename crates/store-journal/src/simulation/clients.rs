@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ledger::{BookNo, ClientId, Command, Key, Micros, Position, Record};
 use parking_lot::Mutex;
-use store::gather::{Asked, Submitter};
+use store::gather::{Asked, Submitter, Wanted};
 use store::suite::{Random, stream};
 use store::{Outcome, StoreError};
 
@@ -48,6 +48,8 @@ pub(super) struct Plan {
     pub(super) acknowledged: HashMap<KeyOf, Arc<Record>>,
     /// Keys whose first outcome was answered.
     recorded: HashSet<KeyOf>,
+    /// Keys of what was said to be accepted, at a position.
+    pub(super) accepted: Vec<(KeyOf, Position)>,
     /// Keys that were said to be used with another request, at a position.
     pub(super) conflicts: Vec<(KeyOf, Position)>,
     /// Answered commands, to be repeated.
@@ -72,6 +74,7 @@ impl Plan {
             under_way: 0,
             acknowledged: HashMap::new(),
             recorded: HashSet::new(),
+            accepted: Vec::new(),
             conflicts: Vec::new(),
             answered: Vec::new(),
             seen: Vec::new(),
@@ -88,14 +91,18 @@ impl Plan {
         self.waiting.is_empty() && self.under_way == 0
     }
 
-    fn next(&mut self) -> Option<Vec<Command>> {
+    fn next(&mut self) -> Option<(Vec<Command>, Wanted)> {
         if self.sent < FOUNDING && self.under_way > 0 {
             return None;
         }
         let batch = self.waiting.pop()?;
         self.sent += 1;
         self.under_way += 1;
-        Some(batch)
+        let wanted = match self.random.below(2) {
+            0 => Wanted::Record,
+            _ => Wanted::Position,
+        };
+        Some((batch, wanted))
     }
 
     fn take(&mut self, batch: Vec<Command>, answers: Vec<Result<Outcome, StoreError>>) {
@@ -160,6 +167,12 @@ impl Plan {
                 }
                 self.acknowledged.insert(key, Arc::clone(record));
             }
+            Ok(Outcome::Accepted(position)) => {
+                if !self.recorded.insert(key) {
+                    return Err("it was recorded a second time");
+                }
+                self.accepted.push((key, *position));
+            }
             Ok(Outcome::Conflict(position)) => self.conflicts.push((key, *position)),
             Ok(Outcome::Nothing) => {}
             Err(error) => self.excused(error)?,
@@ -203,7 +216,7 @@ pub(super) async fn client(
 ) {
     loop {
         let next = plan.lock().next();
-        let Some(batch) = next else {
+        let Some((batch, wanted)) = next else {
             if plan.lock().is_done() {
                 return;
             }
@@ -219,7 +232,7 @@ pub(super) async fn client(
         }
         let commands = || batch.iter().cloned().map(Asked::Decide).collect();
         let answers = match keep(&vault, &promised, &batch).await {
-            Ok(()) => submitter.submit(commands()).await,
+            Ok(()) => submitter.submit(commands(), wanted).await,
             Err(error) => vec![Err(error); batch.len()],
         };
         under_way.lock()[nth] = None;

@@ -275,6 +275,14 @@ impl Oracle {
                 }
             }
         }
+        for (key, position) in &plan.accepted {
+            let is_there = |record: &Arc<Record>| record.position == *position && record.outcome.is_ok();
+            if !found(key).is_some_and(is_there) {
+                let what =
+                    format!("{key:?} was said to be accepted at position {position}, and is not there");
+                return Err(Wrong::new(Kind::Lost, what));
+            }
+        }
         for (key, position) in &plan.conflicts {
             if found(key).is_none_or(|record| record.position != *position) {
                 let what = format!("{key:?} was said to be used at position {position}, and is not");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ledger::{AccountId, BookNo, ClientId, Code, Command, Position, Purpose};
+use ledger::{AccountId, BookNo, ClientId, Code, Command, Position, Purpose, Record};
 
 use super::scene::{Scene, code};
 use super::{Backend, Random, now};
@@ -110,6 +110,49 @@ pub async fn a_large_batch_is_taken_in_order<B: Backend>(backend: Arc<B>) {
         assert_eq!(code(&record), refused);
         assert_eq!(settled(&scene, main).await, after);
     }
+}
+
+/// Who asks for no more is told the position of what was accepted, and of everything else as much as ever.
+pub async fn a_brief_answer_says_where_it_stands<B: Backend>(backend: Arc<B>) {
+    let place = backend.place().await;
+    let scene = scene(&*backend, &place).await;
+    let (world, main) = with_money(&scene, 100).await;
+    let before = scene.store.position(scene.book).await.expect("it is read");
+    let known = scene.post(world, main, 1);
+    let first = scene.recorded(known.clone()).await;
+    let mut other = known.clone();
+    other.fingerprint.0[0] ^= 1;
+    let commands = vec![
+        scene.post(main, world, 60),
+        scene.post(main, world, 60),
+        known,
+        other,
+        scene.post(main, world, 41),
+    ];
+    let answers = scene.store.submit_briefly(commands.clone()).await;
+    let kept = scene.store.records(scene.book, before, 10).await;
+    let kept = kept.expect("they are read");
+    assert_eq!(
+        kept.len(),
+        4,
+        "the first, the two that were accepted and the one that was refused"
+    );
+    let accepted = |answer: &Result<Outcome, StoreError>, command: &Command, record: &Record| {
+        assert_eq!((record.key, code(record)), (command.key, None));
+        match answer {
+            Ok(Outcome::Accepted(position)) => assert_eq!(*position, record.position),
+            Ok(Outcome::Recorded(shown)) => assert_eq!(**shown, *record),
+            other => panic!("it is accepted: {other:?}"),
+        }
+    };
+    accepted(&answers[0], &commands[0], &kept[1]);
+    assert_eq!(code(&kept[2]), Some(Code::InsufficientFunds));
+    assert_eq!(answers[1], Ok(Outcome::Recorded(Arc::clone(&kept[2]))));
+    assert_eq!(answers[2], Ok(Outcome::Replayed(Arc::clone(&first))));
+    assert_eq!(answers[3], Ok(Outcome::Conflict(first.position)));
+    accepted(&answers[4], &commands[4], &kept[3]);
+    assert_eq!(answers.len(), 5);
+    assert_eq!(settled(&scene, main).await, 0);
 }
 
 /// No commands, no answers.

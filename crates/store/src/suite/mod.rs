@@ -106,6 +106,7 @@ macro_rules! suite {
             copies_are_the_same,
             answers_come_in_order,
             a_large_batch_is_taken_in_order,
+            a_brief_answer_says_where_it_stands,
             nothing_is_answered_to_nothing,
             a_key_is_answered_once_and_for_all,
             a_stamp_ahead_of_the_clock_is_refused,

@@ -295,7 +295,9 @@ impl<'a> Sender<'a> {
             let (record, replayed) = match outcome {
                 Outcome::Recorded(record) => (record, false),
                 Outcome::Replayed(record) => (record, true),
-                Outcome::Conflict(_) | Outcome::Nothing => return Err(self.not_empty(line)),
+                Outcome::Conflict(_) | Outcome::Nothing | Outcome::Accepted(_) => {
+                    return Err(self.not_empty(line));
+                }
             };
             let due = Position(self.there + self.new + 1);
             if record.position != due {
