@@ -73,7 +73,7 @@ impl Numbers {
     /// All places, from the home on.
     fn places(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
         let len = self.entries.len();
-        let home = (u64::from(hash) * len as u64 >> 32) as usize;
+        let home = ((u64::from(hash) * len as u64) >> 32) as usize;
         (home..len).chain(0..home)
     }
 }
