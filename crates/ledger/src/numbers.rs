@@ -1,5 +1,5 @@
-//! Account numbers by account id, in eight bytes each: of the id a part of its hash alone is kept, since the account has the id
-//! and is looked at anyway. So one account among a million is found by one look into a table that is small, then one at the
+//! Account numbers by account id, in 16 to 32 bytes an account: of the id a part of its hash alone is kept, since the account has
+//! the id and is looked at anyway. So one account among a million is found by one look into a table that is small, then one at the
 //! account.
 
 use std::hash::BuildHasher;

@@ -366,7 +366,10 @@ impl Book {
     /// Puts an account.
     pub fn put_account(&mut self, account: Arc<Account>) {
         match self.slots.get_mut(account.no) {
-            Some(slot) => slot.account = account,
+            Some(slot) => {
+                debug_assert_eq!(slot.account.id, account.id, "a number is of one account for ever");
+                slot.account = account;
+            }
             None => {
                 if self.completeness != Completeness::Loaded {
                     self.owned.entry(account.owner).or_default().push(account.no);

@@ -237,11 +237,12 @@ impl Service {
             // Most batches; to lay them out once less is worth it.
             false => self.commands_without_text(caller, asked).await?,
         };
-        let made: Vec<_> = commands.iter().filter_map(made).collect();
+        let would_make: Vec<_> = commands.iter().filter_map(would_make).collect();
+        debug_assert_eq!(would_make.len(), commands.len(), "each posts or holds");
         let outcomes = self.commit_briefly(commands).await;
         let mut position = Position::default();
-        let mut items = Vec::with_capacity(made.len());
-        for ((id, kind), outcome) in made.into_iter().zip(outcomes) {
+        let mut items = Vec::with_capacity(would_make.len());
+        for ((id, kind), outcome) in would_make.into_iter().zip(outcomes) {
             let result = item_done(kind, outcome?);
             position = position.max(match &result {
                 Ok(booked) => booked.position,
@@ -454,7 +455,7 @@ fn transaction(input: PostTransaction) -> Transaction<Plain> {
 }
 
 /// The transaction that a command would make, and whether it would be held or posted.
-fn made(command: &Command) -> Option<(TransactionId, EntryKind)> {
+fn would_make(command: &Command) -> Option<(TransactionId, EntryKind)> {
     let Action::Post(transaction) = &command.action else {
         return None;
     };

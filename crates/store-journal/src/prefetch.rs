@@ -1,5 +1,5 @@
 //! Memory that is asked for before it is needed. A row of a large table is seldom in the processor's caches; those of a few
-//! commands, asked for at once, come in the time of one. Nothing atomic may stand between: it waits for what was asked for before.
+//! commands, asked for at once, come in the time of one. No lock may stand between: it waits for what was asked for before.
 
 /// Where something lies. It may be gone when it is fetched, which does no harm.
 #[derive(Clone, Copy)]

@@ -53,7 +53,7 @@ pub enum Outcome {
     Conflict(Position),
     /// An expiry that came too early or too late. Nothing was recorded.
     Nothing,
-    /// It was recorded now and accepted, at this position: what [`Store::submit_briefly`] answers alone.
+    /// It was recorded now and accepted, at this position. Only [`Store::submit_briefly`] answers so.
     Accepted(Position),
 }
 

@@ -26,7 +26,7 @@ impl Endpoint for PostBatch {
 
     fn parse(request: &Request<'_>, config: &Config) -> Result<Self::Input, Problem> {
         let (json, limit) = (text(request)?, config.service.batch_items);
-        let (transactions, atomic) = match quick::batch(json).filter(|all| all.len() <= limit) {
+        let (transactions, atomic) = match quick::batch(json, limit) {
             Some(transactions) => (transactions, false),
             None => read(&Document::of(json)?, limit)?,
         };

@@ -1,4 +1,4 @@
-//! A batch as nearly all are: plain postings under an id, and no escapes. It is read in one pass, with half of the instructions
+//! A batch as nearly all are: plain postings under ids, and no escapes. It is read in one pass, with half of the instructions
 //! that it takes to look into it member by member.
 //!
 //! Whatever else there is, rarer or at fault, is not read here at all. The way that all other bodies go knows every member, and
@@ -16,15 +16,16 @@ const ONE: usize = 160;
 /// The characters of a UUID.
 const UUID: usize = 36;
 
-/// The transactions of a body that has nothing else.
-pub(super) fn batch(json: &str) -> Option<Vec<PostTransaction>> {
+/// The transactions of a body that has nothing else, if there are no more than `limit`: what is read takes several times the
+/// memory of the body.
+pub(super) fn batch(json: &str, limit: usize) -> Option<Vec<PostTransaction>> {
     let mut text = Text { json, at: 0 };
     let mut transactions = None;
     text.object(|text| match text.name(br#""transactions":"#) {
-        true => once(
-            &mut transactions,
-            text.each(Vec::with_capacity(json.len() / ONE), transaction)?,
-        ),
+        true => {
+            let all = Vec::with_capacity(limit.min(json.len() / ONE));
+            once(&mut transactions, text.each(all, limit, transaction)?)
+        }
         false => None,
     })?;
     text.space();
@@ -37,7 +38,7 @@ fn transaction(text: &mut Text<'_>) -> Option<PostTransaction> {
         if text.name(br#""id":"#) {
             once(&mut id, text.id(&TRANSACTION)?)
         } else if text.name(br#""postings":"#) {
-            once(&mut postings, text.each(Postings::new(), posting)?)
+            once(&mut postings, text.each(Postings::new(), usize::MAX, posting)?)
         } else {
             None
         }
@@ -93,9 +94,16 @@ impl<'a> Text<'a> {
         self.list(b'{', b'}', member)
     }
 
-    /// An array, whose items `item` reads; `all` has them then.
-    fn each<T, C: Extend<T>>(&mut self, mut all: C, item: fn(&mut Self) -> Option<T>) -> Option<C> {
+    /// An array of at most `limit` items, which `item` reads; `all` has them then.
+    fn each<T, C: Extend<T>>(
+        &mut self,
+        mut all: C,
+        limit: usize,
+        item: fn(&mut Self) -> Option<T>,
+    ) -> Option<C> {
+        let mut left = limit;
         self.list(b'[', b']', |text| {
+            left = left.checked_sub(1)?;
             all.extend([item(text)?]);
             Some(())
         })?;
@@ -198,7 +206,7 @@ mod tests {
     fn what_is_usual_is_read_here() {
         let spaced = USUAL.replace(':', ":\t").replace(',', " , \r\n") + " ";
         for json in [USUAL, &spaced, r#"{"transactions":[]}"#] {
-            let all = batch(json);
+            let all = batch(json, 2);
             assert!(all.is_some(), "{json}");
             assert_eq!(all, elsewhere(json), "{json}");
         }
@@ -208,8 +216,8 @@ mod tests {
     fn other_spellings_of_ids_are_read_here() {
         let id = crate::spelling::ksuid(crate::spelling::Prefix::Account, 7);
         let json = USUAL.replace("0190163d-8694-739b-aea5-966c26f8ad91", &id);
-        assert_eq!(batch(&json), elsewhere(&json));
-        assert!(batch(&json).is_some());
+        assert_eq!(batch(&json, 2), elsewhere(&json));
+        assert!(batch(&json, 2).is_some());
     }
 
     #[test]
@@ -221,9 +229,54 @@ mod tests {
             (r#"{"transactions""#, r#"{"atomic":false,"transactions""#),
         ] {
             let json = USUAL.replace(usual, rare);
-            assert_eq!(batch(&json), None, "{json}");
+            assert_eq!(batch(&json, 2), None, "{json}");
             assert!(elsewhere(&json).is_some(), "{json}");
         }
+    }
+
+    #[test]
+    fn what_is_at_fault_is_left() {
+        let id = r#""id":"0190163d-8694-739b-aea5-966c26f8ad90""#;
+        let twice = [
+            (id, format!("{id},{id}")),
+            (r#""asset":"USD""#, r#""asset":"USD","asset":"USD""#.to_owned()),
+            (
+                r#""amount":"1050""#,
+                r#""amount":"1050","amount":"1050""#.to_owned(),
+            ),
+            (r#""postings":[]"#, r#""postings":[],"postings":[]"#.to_owned()),
+        ];
+        for (once, twice) in twice {
+            let json = USUAL.replace(once, &twice);
+            assert_ne!(json, USUAL);
+            assert_eq!((batch(&json, 2), elsewhere(&json)), (None, None), "{json}");
+        }
+        let account = "0190163d-8694-739b-aea5-966c26f8ad91";
+        for (name, value) in [("from", account), ("asset", "USD"), ("amount", "1050")] {
+            let json = USUAL.replace(&format!(r#""{name}":"{value}","#), "");
+            let json = json.replace(&format!(r#","{name}":"{value}"}}"#), "}");
+            assert_ne!(json, USUAL);
+            assert_eq!((batch(&json, 2), elsewhere(&json)), (None, None), "{json}");
+        }
+        let transactions = USUAL.trim_start_matches('{').trim_end_matches('}');
+        for json in [
+            format!("{{{transactions},{transactions}}}"),
+            format!("{{{transactions},}}"),
+            format!("{USUAL},"),
+            format!("{USUAL}{USUAL}"),
+            format!("[{USUAL}]"),
+            USUAL.replace("]}", ",]}"),
+            "{}".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!((batch(&json, 2), elsewhere(&json)), (None, None), "{json}");
+        }
+    }
+
+    #[test]
+    fn more_than_the_limit_is_left() {
+        assert!(batch(USUAL, 2).is_some());
+        assert_eq!(batch(USUAL, 1), None);
     }
 
     proptest! {
@@ -245,7 +298,7 @@ mod tests {
                     json.replace_range(at..end, put);
                 }
             }
-            if let Some(all) = batch(&json) {
+            if let Some(all) = batch(&json, 2) {
                 prop_assert_eq!(Some(all), elsewhere(&json), "{}", json);
             }
         }

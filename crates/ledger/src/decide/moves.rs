@@ -197,6 +197,10 @@ impl<'a> Mover<'a> {
         force: bool,
         moves: &mut Moves,
     ) -> Result<(), Stop> {
+        assert!(
+            self.changed.is_some() || moves.is_empty(),
+            "what moves once moves once"
+        );
         let asset = path.asset.no;
         let (from_before, to_before) = match (self.counters(path.from, asset), self.counters(path.to, asset))
         {

@@ -28,10 +28,6 @@ fn standing(book: &Book) -> Vec<String> {
     lines.extend(table("customer", book.customers.iter()));
     lines.extend(table("number", book.numbers.iter()));
     lines.extend(table("key", book.api_keys.iter()));
-    lines.extend(table(
-        "account no",
-        book.slots.iter().map(|slot| (&slot.account.id, &slot.account.no)),
-    ));
     lines.extend(table("primary", book.primaries.iter()));
     lines.extend(table("asset", book.assets.iter()));
     lines.extend(table("asset no", book.assets_by_no.iter()));

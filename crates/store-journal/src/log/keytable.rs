@@ -65,6 +65,20 @@ struct Hint {
     homes: AtomicU64,
 }
 
+impl Hint {
+    /// Says where they are now.
+    fn follow(&self, shard: &mut Shard) {
+        self.slots.store(shard.slots.as_mut_ptr(), Ordering::Relaxed);
+        self.homes.store(shard.homes(), Ordering::Relaxed);
+    }
+
+    /// The home of a hash.
+    fn home(&self, hash: u64) -> *mut Slot {
+        let home = home(hash, self.homes.load(Ordering::Relaxed));
+        self.slots.load(Ordering::Relaxed).wrapping_add(home)
+    }
+}
+
 impl Default for KeyTable {
     fn default() -> Self {
         Self::new()
@@ -110,9 +124,7 @@ impl KeyTable {
     fn change<T>(&self, index: usize, change: impl FnOnce(&mut Shard) -> T) -> T {
         let mut shard = self.shards[index].write();
         let changed = change(&mut shard);
-        let hint = &self.hints[index];
-        hint.slots.store(shard.slots.as_mut_ptr(), Ordering::Relaxed);
-        hint.homes.store(shard.homes(), Ordering::Relaxed);
+        self.hints[index].follow(&mut shard);
         changed
     }
 
@@ -121,10 +133,8 @@ impl KeyTable {
         /// Seldom is a hash further from its home.
         const NEAR: usize = 8;
         let index = shard_of(hash);
-        let hint = &self.hints[index];
-        let home = home(hash, hint.homes.load(Ordering::Relaxed));
-        let slots = hint.slots.load(Ordering::Relaxed).wrapping_add(home);
-        [Region::of(&self.shards[index]), Region::at(slots, NEAR)]
+        let home = self.hints[index].home(hash);
+        [Region::of(&self.shards[index]), Region::at(home, NEAR)]
     }
 
     /// Whether any record may carry what was hashed.
@@ -184,7 +194,7 @@ impl KeyTable {
             .iter()
             .map(|shard| shard.read().slots.capacity())
             .sum();
-        (slots * size_of::<Slot>() + size_of_val(&*self.shards)) as u64
+        (slots * size_of::<Slot>() + size_of_val(&*self.shards) + size_of_val(&*self.hints)) as u64
     }
 }
 
@@ -390,6 +400,16 @@ mod tests {
         for i in 1..=200_000 {
             assert_eq!(table.candidates(mix(i))[..], [Locator::new(i)]);
             assert!(table.candidates(mix(i + 1_000_000)).is_empty());
+        }
+        for hash in (1..=200_000).map(mix) {
+            let index = shard_of(hash);
+            let shard = table.shards[index].read();
+            let home = &raw const shard.slots[shard.home(hash)];
+            assert_eq!(
+                table.hints[index].home(hash).cast_const(),
+                home,
+                "hints follow growth"
+            );
         }
         assert!(!table.insert(mix(5), Locator::new(5)), "the same again");
         assert!(table.memory_bytes() < 200_000 * 32 + (4 << 20));

@@ -105,7 +105,7 @@ impl Plan {
         Some((batch, wanted))
     }
 
-    fn take(&mut self, batch: Vec<Command>, answers: Vec<Result<Outcome, StoreError>>) {
+    fn take(&mut self, batch: Vec<Command>, wanted: Wanted, answers: Vec<Result<Outcome, StoreError>>) {
         self.under_way -= 1;
         if answers.len() != batch.len() {
             self.wrong = Some(format!("{} answers to {} commands", answers.len(), batch.len()));
@@ -115,7 +115,7 @@ impl Plan {
             .any(|answer| matches!(answer, Err(StoreError::NoSuchBook(_))));
         let mut again = Vec::new();
         for (command, answer) in batch.into_iter().zip(answers) {
-            if let Err(wrong) = self.answer(&command, &answer) {
+            if let Err(wrong) = self.answer(&command, wanted, &answer) {
                 self.wrong
                     .get_or_insert(format!("{wrong}: {command:?}: {answer:?}"));
             }
@@ -144,6 +144,7 @@ impl Plan {
     fn answer(
         &mut self,
         command: &Command,
+        wanted: Wanted,
         answer: &Result<Outcome, StoreError>,
     ) -> Result<(), &'static str> {
         self.answers += u64::from(answer.is_ok());
@@ -154,6 +155,9 @@ impl Plan {
             Ok(Outcome::Recorded(record) | Outcome::Replayed(record)) => {
                 let recorded = matches!(answer, Ok(Outcome::Recorded(_)));
                 self.replays += u64::from(!recorded);
+                if recorded && wanted == Wanted::Position && record.outcome.is_ok() {
+                    return Err("a record was answered where its position was asked for");
+                }
                 if recorded && !self.recorded.insert(key) {
                     return Err("it was recorded a second time");
                 }
@@ -168,6 +172,9 @@ impl Plan {
                 self.acknowledged.insert(key, Arc::clone(record));
             }
             Ok(Outcome::Accepted(position)) => {
+                if wanted == Wanted::Record {
+                    return Err("a position was answered where the record was asked for");
+                }
                 if !self.recorded.insert(key) {
                     return Err("it was recorded a second time");
                 }
@@ -236,7 +243,7 @@ pub(super) async fn client(
             Err(error) => vec![Err(error); batch.len()],
         };
         under_way.lock()[nth] = None;
-        plan.lock().take(batch, answers);
+        plan.lock().take(batch, wanted, answers);
         pause().await;
     }
 }

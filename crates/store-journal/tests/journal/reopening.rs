@@ -52,6 +52,23 @@ async fn an_end_without_closing_loses_nothing() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_positions_gets_no_records() {
+    let place = tempfile::tempdir().expect("a folder is made");
+    let store = open(place.path());
+    let position = fill(&store, 1, 2).await;
+    let mut random = Random::new(2);
+    let commands = (0..20).map(|_| post(&mut random, 2)).collect();
+    let answers = store.submit_briefly(commands).await;
+    let accepted = answers
+        .iter()
+        .filter(|answer| matches!(answer, Ok(Outcome::Accepted(at)) if *at > position));
+    assert!(accepted.count() > 0, "{answers:?}");
+    let refused = |answer: &_| matches!(answer, Ok(Outcome::Recorded(record)) if record.outcome.is_err());
+    let is_either = |answer: &_| matches!(answer, Ok(Outcome::Accepted(_))) || refused(answer);
+    assert!(answers.iter().all(is_either), "{answers:?}");
+}
+
 fn digest(report: &store_journal::Report) -> [u8; 32] {
     let book = report.books.iter().find(|(no, ..)| *no == BOOK);
     book.expect("the book is there").2

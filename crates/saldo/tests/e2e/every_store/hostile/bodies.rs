@@ -295,6 +295,19 @@ fn large(world: &World) -> Vec<Case> {
             &[413],
         ),
         case(
+            "a batch of a million without postings",
+            post(
+                world,
+                batch,
+                &around(
+                    "{\"transactions\":[{\"postings\":[]}",
+                    ",{\"postings\":[]}",
+                    " ]}",
+                ),
+            ),
+            &[413],
+        ),
+        case(
             "millions of postings that are none",
             post(
                 world,
