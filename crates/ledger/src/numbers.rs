@@ -20,9 +20,9 @@ pub struct Numbers {
 const FEWEST: usize = 8;
 
 impl Numbers {
-    /// The number that `id` has, if `is` says that the account of that number has the id.
-    pub(crate) fn find(&self, id: AccountId, is: impl Fn(AccountNo) -> bool) -> Option<AccountNo> {
-        self.candidates(self.hash(id)).find(|no| is(*no))
+    /// The account with this id: what `look` gives for its number, and for no other.
+    pub(crate) fn find<T>(&self, id: AccountId, look: impl Fn(AccountNo) -> Option<T>) -> Option<T> {
+        self.candidates(self.hash(id)).find_map(look)
     }
 
     /// The number that an account with this id most likely has.
@@ -91,7 +91,8 @@ mod tests {
     fn numbers_are_found_by_their_ids_and_others_are_not() {
         const MANY: u32 = 5_000;
         let mut numbers = Numbers::default();
-        let find = |numbers: &Numbers, no: u32| numbers.find(id(no), |found| id(found.0) == id(no));
+        let find =
+            |numbers: &Numbers, no: u32| numbers.find(id(no), |found| (found.0 == no).then_some(found));
         assert_eq!(find(&numbers, 0), None);
         for no in 0..MANY {
             numbers.insert(id(no), AccountNo(no));
@@ -113,8 +114,11 @@ mod tests {
         let hash = u64::from(numbers.hash(id(1))) << 32;
         numbers.put(hash | 9);
         numbers.put(hash | 10);
-        assert_eq!(numbers.find(id(1), |no| no.0 == 9), Some(AccountNo(9)));
-        assert_eq!(numbers.find(id(1), |no| no.0 == 5), None);
+        assert_eq!(
+            numbers.find(id(1), |no| (no.0 == 9).then_some(no)),
+            Some(AccountNo(9))
+        );
+        assert_eq!(numbers.find(id(1), |no| (no.0 == 5).then_some(no)), None);
         assert_eq!(numbers.guess(id(1)), Some(AccountNo(7)));
     }
 }

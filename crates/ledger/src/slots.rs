@@ -133,8 +133,7 @@ impl Slots {
         match self {
             Self::All { rows, numbers } => {
                 let slot = |no: AccountNo| rows.get(no.0 as usize)?.as_ref();
-                let is = |no| slot(no).is_some_and(|slot| slot.account.id == id);
-                Ok(numbers.find(id, is).and_then(slot))
+                Ok(numbers.find(id, |no| slot(no).filter(|slot| slot.account.id == id)))
             }
             Self::Some { rows, numbers } => match numbers.get(&id)? {
                 Some(no) => rows.get(no).map(Some).ok_or(NotLoaded),
