@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use ledger::Scopes;
 use service::{Caller, Problem, Service, Standing};
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::config::{Config, Mount};
 use crate::http::{Context, Method, Request, Response};
@@ -75,28 +74,11 @@ fn answer<'a, 'r, E: Endpoint>(
     request: &'a Request<'r>,
 ) -> Boxed<'a, Result<Response, Problem>> {
     Box::pin(async move {
-        let bytes = request.bytes().len();
-        let input = aside(bytes, || E::parse(request, context.config))?;
+        let input = E::parse(request, context.config)?;
         crate::answer::reach(context, request).await?;
         let output = E::run(context, input).await?;
-        aside(bytes, || {
-            E::render(&output, context.config, &context.service.metrics)
-        })
+        E::render(&output, context.config, &context.service.metrics)
     })
-}
-
-/// Does what takes long for a body of so many bytes where nobody waits for this thread: who asks for one balance shares it
-/// with who posts thousands of transactions.
-fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
-    /// What takes longer than to hand the thread's other work on.
-    const LONG: usize = 64 << 10;
-    let shares =
-        || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if bytes >= LONG && shares() {
-        tokio::task::block_in_place(work)
-    } else {
-        work()
-    }
 }
 
 /// Which bodies a route takes.

@@ -27,5 +27,11 @@ async fn serve_it(store: Arc<dyn Store>) -> Result<(), Failure> {
         tls: None,
         behind_proxy: false,
     };
-    http::serve(listener, door, Arc::new(Server::new(service, config, None)), stop).await
+    http::serve(
+        listener,
+        door,
+        Arc::new(Server::new(service, config, None)?),
+        stop,
+    )
+    .await
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use store::StoreError;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::{LoadBalanceHosts, SslMode};
@@ -22,6 +23,8 @@ pub(crate) struct Connector {
     first: AtomicUsize,
     /// Whether the last attempt came to nothing: the log says so once.
     lost: AtomicBool,
+    /// Where connections are moved: they outlive who asked for one, whose threads may be of less importance.
+    threads: Handle,
 }
 
 /// A connection, and the task that moves its bytes.
@@ -50,7 +53,7 @@ impl From<Refused> for Failure {
 }
 
 impl Connector {
-    /// Reads what the URL names.
+    /// Reads what the URL names. Connections will be moved by the threads on which this is called.
     pub(crate) fn new(url: &Url) -> Result<Arc<Self>, OpenError> {
         let hosts = url.each_host();
         let spread = url.config.get_load_balance_hosts() == LoadBalanceHosts::Random && !hosts.is_empty();
@@ -63,11 +66,25 @@ impl Connector {
             tls: url.tls.connector()?,
             first: AtomicUsize::new(first),
             lost: AtomicBool::new(false),
+            threads: Handle::current(),
         }))
     }
 
     /// A new connection. A host that does not answer in time is left for the next one.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Line, Refused> {
+    pub(crate) async fn connect(self: &Arc<Self>, deadline: Instant) -> Result<Line, Refused> {
+        let connector = Arc::clone(self);
+        let connecting = self
+            .threads
+            .spawn(async move { connector.try_hosts(deadline).await });
+        connecting.await.unwrap_or_else(|error| {
+            Err(Refused {
+                passing: false,
+                why: error.to_string(),
+            })
+        })
+    }
+
+    async fn try_hosts(&self, deadline: Instant) -> Result<Line, Refused> {
         let first = self.first.load(Ordering::Relaxed);
         let mut refused = Refused {
             passing: false,

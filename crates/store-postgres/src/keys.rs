@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ledger::{ApiKeyId, BookNo, ClientId};
 use parking_lot::Mutex;
 use store::{ApiKeyHolder, StoreError};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -24,6 +25,8 @@ pub(crate) struct Keys {
     desk: Arc<Desk>,
     waiting: Mutex<Waiting>,
     most: usize,
+    /// Where they are looked up, whoever asks first.
+    threads: Handle,
 }
 
 #[derive(Default)]
@@ -39,6 +42,7 @@ impl Keys {
             desk,
             waiting: Mutex::default(),
             most,
+            threads: Handle::current(),
         })
     }
 
@@ -54,7 +58,7 @@ impl Keys {
             waiting.asked.entry(name).or_default().push(reply);
             if !waiting.busy {
                 waiting.busy = true;
-                tokio::spawn(Worker(Arc::clone(self)).run());
+                self.threads.spawn(Worker(Arc::clone(self)).run());
             }
         }
         // Whoever drops the reply unanswered stopped in the middle.

@@ -73,7 +73,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     }
     let scheme = if door.tls.is_some() { "https" } else { "http" };
     http::say(&format!("listening on {}", http::base_url(&listener, scheme)?));
-    let server = Arc::new(Server::new(service, config, traces.clone()));
+    let server = Arc::new(Server::new(service, config, traces.clone())?);
     if let Some(metrics) = metrics {
         http::say(&format!(
             "metrics on {}/metrics",

@@ -15,11 +15,14 @@ use hyper::HeaderMap;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderName, HeaderValue};
 use service::{Problem, Service};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::live::Live;
+use super::long::{LongRequests, in_task};
 use super::traces::{Paths, Traces};
 use crate::docs::Docs;
+use crate::failure::Failure;
 use crate::log::{self, RequestId};
 use crate::metrics::Metrics;
 
@@ -44,16 +47,25 @@ pub(crate) struct Server {
     start: u32,
     requests: AtomicU64,
     stopping: watch::Sender<bool>,
+    long: LongRequests,
 }
 
 /// The body of an answer: all there is, or made while it is sent.
 pub(super) type AnswerBody = Either<Full<Bytes>, Live>;
 
 impl Server {
-    pub(crate) fn new(service: Arc<Service>, config: dialects::Config, traces: Option<Arc<Traces>>) -> Self {
+    /// What answers with this service.
+    ///
+    /// # Errors
+    /// When no threads can be started.
+    pub(crate) fn new(
+        service: Arc<Service>,
+        config: dialects::Config,
+        traces: Option<Arc<Traces>>,
+    ) -> Result<Self, Failure> {
         let now = service.clock.now().0;
         let router = Router::new(config);
-        Self {
+        Ok(Self {
             metrics: Metrics::new(&service),
             service,
             docs: Docs::new(&router),
@@ -63,7 +75,8 @@ impl Server {
             start: now.div_euclid(1_000_000) as u32,
             requests: AtomicU64::new(0),
             stopping: watch::Sender::new(false),
-        }
+            long: LongRequests::start()?,
+        })
     }
 
     pub(crate) fn service(&self) -> &Arc<Service> {
@@ -76,7 +89,7 @@ impl Server {
     }
 
     pub(super) async fn answer(
-        &self,
+        self: Arc<Self>,
         request: hyper::Request<Incoming>,
         from: From,
     ) -> hyper::Response<AnswerBody> {
@@ -84,7 +97,12 @@ impl Server {
             start: self.start,
             number: self.requests.fetch_add(1, Ordering::Relaxed),
         };
-        log::about(id, self.answered(request, from, id)).await
+        if !LongRequests::takes(request.body()) {
+            return log::about(id, self.answered(request, from, id)).await;
+        }
+        let server = Arc::clone(&self);
+        let answered = async move { log::about(id, server.answered(request, from, id)).await };
+        self.long.answer(answered).await
     }
 
     async fn answered(
@@ -201,13 +219,15 @@ impl Server {
         if incoming.is_end_stream() {
             return dialects::answer(&self.service, &self.router, id, request, None).await;
         }
-        let within = Duration::from_secs(self.service.config.request_seconds.into());
-        let mut body = Arrival { incoming, within };
+        let mut body = Arrival {
+            within: Duration::from_secs(self.service.config.request_seconds.into()),
+            connections: self.long.others().clone(),
+            incoming: Some(incoming),
+        };
         let answer = dialects::answer(&self.service, &self.router, id, request, Some(&mut body)).await;
         // Who waits to be asked for the body is not asked.
-        if !body.incoming.is_end_stream() && headers.get("expect").is_none() {
-            // Late or not, the answer is the same.
-            let _ = tokio::time::timeout(within, discard(&mut body.incoming)).await;
+        if headers.get("expect").is_none() {
+            body.discard().await;
         }
         answer
     }
@@ -361,21 +381,46 @@ impl From {
 
 /// A body on its way.
 struct Arrival {
-    incoming: Incoming,
+    /// What is not read yet.
+    incoming: Option<Incoming>,
     /// How long it may take.
     within: Duration,
+    /// The threads of connections.
+    connections: Handle,
+}
+
+impl Arrival {
+    /// Reads what is left of a body that was too large, unless it takes too long: the answer is the same.
+    async fn discard(self) {
+        if let Some(mut incoming) = self.incoming.filter(|incoming| !incoming.is_end_stream()) {
+            let _ = tokio::time::timeout(self.within, discard(&mut incoming)).await;
+        }
+    }
 }
 
 impl Arriving for Arrival {
     fn read(&mut self, limit: usize) -> Boxed<'_, Result<Option<Bytes>, Problem>> {
         Box::pin(async move {
-            let read = tokio::time::timeout(self.within, read(&mut self.incoming, limit)).await;
+            let Some(mut incoming) = self.incoming.take() else {
+                return Err(Problem::internal("a body is read once"));
+            };
+            let within = self.within;
+            let reading = async move {
+                let read = tokio::time::timeout(within, read(&mut incoming, limit)).await;
+                (read, incoming)
+            };
+            // A long body comes in many pieces: each would have to be handed over.
+            let (read, incoming) = match self.connections.id() == Handle::current().id() {
+                true => reading.await,
+                false => in_task(&self.connections, reading).await,
+            };
+            self.incoming = Some(incoming);
             let detail = match read {
                 Ok(Ok(body)) => return Ok(body),
                 Ok(Err(_)) => "the body ended before its end".to_owned(),
                 Err(_) => format!(
                     "the body did not arrive within {} s; send it faster",
-                    self.within.as_secs()
+                    within.as_secs()
                 ),
             };
             Err(Problem::BadRequest { field: None, detail })

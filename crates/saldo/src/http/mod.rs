@@ -7,6 +7,7 @@
 mod connections;
 mod exchange;
 mod live;
+mod long;
 mod patient;
 mod scrape;
 mod stop;

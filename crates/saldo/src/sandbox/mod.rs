@@ -60,7 +60,7 @@ impl Sandbox {
         http::serve(
             listener,
             http::Door::default(),
-            Arc::new(Server::new(service, config, None)),
+            Arc::new(Server::new(service, config, None)?),
             stop,
         )
         .await
