@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::live::Live;
-use super::long::{LongRequests, in_task};
+use super::long::{Elsewhere, LongRequests};
 use super::traces::{Paths, Traces};
 use crate::docs::Docs;
 use crate::failure::Failure;
@@ -101,8 +101,10 @@ impl Server {
             return log::about(id, self.answered(request, from, id)).await;
         }
         let server = Arc::clone(&self);
-        let answered = async move { log::about(id, server.answered(request, from, id)).await };
-        self.long.answer(answered).await
+        let begun = self
+            .long
+            .begin(async move { log::about(id, server.answered(request, from, id)).await });
+        begun.end().await
     }
 
     async fn answered(
@@ -412,7 +414,7 @@ impl Arriving for Arrival {
             // A long body comes in many pieces: each would have to be handed over.
             let (read, incoming) = match self.connections.id() == Handle::current().id() {
                 true => reading.await,
-                false => in_task(&self.connections, reading).await,
+                false => Elsewhere::begin(&self.connections, reading).end().await,
             };
             self.incoming = Some(incoming);
             let detail = match read {
