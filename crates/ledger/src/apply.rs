@@ -9,13 +9,13 @@ use smallvec::SmallVec;
 
 use crate::amount::Amount;
 use crate::asset::{Asset, AssetKind, AssetName, AssetNo, built_in};
-use crate::balance::{Balance, Credit};
+use crate::balance::{Balance, Counters, Credit};
 use crate::command::{
     AccountChange, Action, ClientChange, CreditChange, CustomerChange, LimitChange, NewAccount, NewApiKey,
     NewClient, NewCustomer, Patch,
 };
-use crate::id::{AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, TransactionId};
-use crate::record::{Booked, Done, Entry, Move, Record};
+use crate::id::{AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Position, TransactionId};
+use crate::record::{Booked, Done, Move, Record};
 use crate::register::{
     Account, AccountStatus, ApiKey, Client, Customer, Dunning, Limit, Notes, Rate, RateRow,
 };
@@ -31,8 +31,7 @@ use crate::time::Micros;
 /// When a row that the record changes is not loaded: a store that does this has a bug, and must not go on.
 pub fn apply(state: &mut State, record: &Arc<Record>) {
     let book = state.book_mut(record.book);
-    book.head.position = book.head.position.max(record.position);
-    book.head.recorded_at = book.head.recorded_at.max(record.recorded_at);
+    move_head(book, record.position, record.recorded_at);
     remember(book, record);
     let Ok(done) = &record.outcome else { return };
     match (&record.action, done) {
@@ -93,6 +92,70 @@ pub fn apply(state: &mut State, record: &Arc<Record>) {
         }
         (action, done) => unreachable!("a record never pairs {action:?} with {done:?}"),
     }
+}
+
+/// What a record leaves behind that moves money once and does nothing else: two balances. Nearly all records are so, and who has
+/// this need not keep them in memory.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PlainPosting {
+    /// The book.
+    pub book: BookNo,
+    /// The record's number in it.
+    pub position: Position,
+    /// When the book took it.
+    pub recorded_at: Micros,
+    /// What moved.
+    pub asset: AssetNo,
+    /// The debited account, and its counters after it.
+    pub from: (AccountNo, Counters),
+    /// The credited account, and its counters after it.
+    pub to: (AccountNo, Counters),
+}
+
+impl PlainPosting {
+    /// What `record` leaves behind, if that is all: it has one posting, holds nothing, and counts for when it was recorded.
+    #[must_use]
+    pub fn of(record: &Record) -> Option<Self> {
+        let (Action::Post(transaction), [booked]) = (&record.action, record.booked()) else {
+            return None;
+        };
+        let [made] = booked.moves.as_slice() else {
+            return None;
+        };
+        let plain = transaction.hold.is_none() && record.effective_at(0) == record.recorded_at;
+        plain.then_some(Self {
+            book: record.book,
+            position: record.position,
+            recorded_at: record.recorded_at,
+            asset: made.asset.no,
+            from: (made.from.no, made.from_after.counters),
+            to: (made.to.no, made.to_after.counters),
+        })
+    }
+}
+
+/// Applies what a record leaves behind, as [`apply()`] does with the record, to rows of which keys and transactions are loaded on
+/// demand, and where none is loaded that the record has.
+///
+/// # Panics
+/// When a balance that the record changes is not loaded, or where keys and transactions are kept.
+pub fn apply_plain(state: &mut State, plain: &PlainPosting) {
+    let book = state.book_mut(plain.book);
+    assert_eq!(
+        book.completeness(),
+        Completeness::Standing,
+        "nothing else is kept of it"
+    );
+    let at = (plain.position, plain.recorded_at);
+    move_head(book, plain.position, plain.recorded_at);
+    for (account, counters) in [plain.from, plain.to] {
+        put_balance(book, at, account, plain.asset, counters);
+    }
+}
+
+fn move_head(book: &mut Book, position: Position, recorded_at: Micros) {
+    book.head.position = book.head.position.max(position);
+    book.head.recorded_at = book.head.recorded_at.max(recorded_at);
 }
 
 /// Keeps what later commands look up by key and id; where that is loaded on demand, forgets what was known of it.
@@ -381,21 +444,25 @@ fn put_rates(book: &mut Book, record: &Record, rates: &[Rate]) {
 fn apply_moves(book: &mut Book, record: &Record, moves: &[Move]) {
     for m in moves {
         for (account, entry) in [(m.from.no, &m.from_after), (m.to.no, &m.to_after)] {
-            put_balance(book, record, account, m.asset.no, entry);
+            let at = (record.position, record.recorded_at);
+            put_balance(book, at, account, m.asset.no, entry.counters);
         }
     }
 }
 
-fn put_balance(book: &mut Book, record: &Record, account: AccountNo, asset: AssetNo, entry: &Entry) {
+fn put_balance(
+    book: &mut Book,
+    (last, last_at): (Position, Micros),
+    account: AccountNo,
+    asset: AssetNo,
+    counters: Counters,
+) {
     let slot = book.slots.get_mut(account).expect("decided on this row");
-    if slot
-        .balance(asset)
-        .is_none_or(|here| here.last <= record.position)
-    {
+    if slot.balance(asset).is_none_or(|here| here.last <= last) {
         let balance = Balance {
-            counters: entry.counters,
-            last: record.position,
-            last_at: record.recorded_at,
+            counters,
+            last,
+            last_at,
         };
         slot.put_balance(asset, balance);
     }

@@ -37,7 +37,7 @@ mod valuation;
 pub mod varint;
 
 pub use amount::{Amount, AmountError};
-pub use apply::{apply, hold_after, hold_placed, posted, posted_after};
+pub use apply::{PlainPosting, apply, apply_plain, hold_after, hold_placed, posted, posted_after};
 pub use asset::{
     Asset, AssetKind, AssetName, AssetNo, CODE_MAX, EXPONENT_MAX, NETWORK_MAX, STABLECOINS, built_in,
 };

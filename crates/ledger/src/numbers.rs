@@ -30,6 +30,11 @@ impl Numbers {
         self.candidates(self.hash(id)).next()
     }
 
+    /// Where a look at the id begins, to be fetched ahead.
+    pub(crate) fn home(&self, id: AccountId) -> Option<&u64> {
+        self.entries.get(self.places(self.hash(id)).next()?)
+    }
+
     /// Adds the number of an id that has none yet.
     pub(crate) fn insert(&mut self, id: AccountId, no: AccountNo) {
         if 2 * (self.used + 1) > self.entries.len() {

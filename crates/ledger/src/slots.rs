@@ -152,6 +152,15 @@ impl Slots {
         }
     }
 
+    /// What [`Slots::guess`] would look at, to be fetched ahead.
+    #[must_use]
+    pub fn clue(&self, id: AccountId) -> Option<&u64> {
+        match self {
+            Self::All { numbers, .. } => numbers.home(id),
+            Self::Some { .. } => None,
+        }
+    }
+
     /// Of how many ids it is known which account has them, or that none has.
     #[must_use]
     pub fn ids(&self) -> usize {

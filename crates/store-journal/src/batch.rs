@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::{Account, Micros, Record};
+use ledger::{Account, BookNo, Micros, PlainPosting, Position, Record};
 use smallvec::SmallVec;
 use store::gather::Reply;
 use store::{Outcome, StoreError};
@@ -13,13 +13,44 @@ use crate::payload::Touched;
 /// A record on its way to the disk.
 pub(crate) struct Item {
     pub(crate) at: Locator,
-    pub(crate) record: Arc<Record>,
+    pub(crate) change: Change,
     pub(crate) touched: Touched,
     pub(crate) unique: SmallVec<[u64; 2]>,
     /// Each with the record before that has it.
     pub(crate) repeats: SmallVec<[(u64, Option<Locator>); 1]>,
     /// The register's row of an account that it made or changed, so that both tables share it.
     pub(crate) account: Option<Arc<Account>>,
+}
+
+/// What a record changes in the tables, for as long as they did not all take it.
+pub(crate) enum Change {
+    /// Two balances. Most records do no more, and are gone as soon as their bytes are in the frame: the next one finds their memory
+    /// in the processor's caches.
+    Plain(PlainPosting),
+    /// All that it says.
+    Record(Arc<Record>),
+}
+
+impl Change {
+    pub(crate) fn of(record: &Arc<Record>) -> Self {
+        let plain = PlainPosting::of(record);
+        plain.map_or_else(|| Self::Record(Arc::clone(record)), Self::Plain)
+    }
+
+    pub(crate) fn book(&self) -> BookNo {
+        match self {
+            Self::Plain(plain) => plain.book,
+            Self::Record(record) => record.book,
+        }
+    }
+
+    /// Its position, and when the book took it.
+    pub(crate) fn when(&self) -> (Position, Micros) {
+        match self {
+            Self::Plain(plain) => (plain.position, plain.recorded_at),
+            Self::Record(record) => (record.position, record.recorded_at),
+        }
+    }
 }
 
 /// A decided batch.

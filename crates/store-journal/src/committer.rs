@@ -15,7 +15,6 @@ use crate::log::frame::FrameKind;
 use crate::log::run::write_run;
 use crate::log::{Disk, FrameInfo, FrameStart, KeyTable, Log, LogError, LogPosition};
 use crate::payload::split;
-use crate::prefetch::prefetch;
 use crate::snapshot::Due;
 use crate::tables::{Digests, Published};
 use crate::task::{Spawn, Task, pause};
@@ -160,7 +159,7 @@ impl Committer {
     /// lies behind the end that they see. Reading past a newer record takes the names in it, so the keys that repeat move
     /// on in one step with the rows.
     async fn publish(&mut self, batch: &Batch, position: LogPosition) {
-        /// So many records ahead, rows are fetched; as many before that, the records themselves, which another thread made.
+        /// So many records ahead, rows are fetched.
         const AHEAD: usize = 8;
         {
             let mut unsealed = self.unsealed.lock();
@@ -176,26 +175,25 @@ impl Committer {
         debug_assert_eq!(batch.items.len(), batch.frame.count() as usize, "one for each");
         for (item, payload) in batch.items.iter().zip(batch.frame.payloads()) {
             let (_, canonical) = split(payload).expect("the writer put links before the record");
-            self.digests.take(item.record.book, canonical);
+            self.digests.take(item.change.book(), canonical);
         }
-        let mut tips = Map::default();
+        let same_book = |one: &Item, next: &Item| one.change.book() == next.change.book();
+        let newest = batch.items.chunk_by(same_book).filter_map(<[Item]>::last);
+        let tips: Map<_, _> = newest
+            .map(|item| (item.change.book(), item.change.when().0))
+            .collect();
         {
             let mut published = self.published.write();
             for (nth, item) in batch.items.iter().enumerate() {
-                if let Some(later) = batch.items.get(nth + 2 * AHEAD) {
-                    prefetch(&*later.record);
-                }
                 if let Some(next) = batch.items.get(nth + AHEAD) {
-                    next.record.booked().first().into_iter().for_each(prefetch);
-                    let book = next.record.book;
+                    let book = next.change.book();
                     let accounts = next.touched.iter();
                     accounts.for_each(|(account, _)| published.tables.prefetch(book, *account));
                 }
-                published.take(&item.record, &item.touched, item.at, |_| false);
+                published.take(&item.change, &item.touched, item.at, |_| false);
                 if let Some(account) = &item.account {
-                    published.tables.share(item.record.book, account);
+                    published.tables.share(item.change.book(), account);
                 }
-                tips.insert(item.record.book, item.record.position);
                 for (hash, before) in &item.repeats {
                     let replaced = before.is_some_and(|before| self.keys.replace(*hash, before, item.at));
                     if !replaced {

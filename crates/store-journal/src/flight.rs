@@ -3,18 +3,39 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ledger::{Map, Record};
+use ledger::Map;
 
 use crate::batch::Item;
 use crate::log::Locator;
-use crate::payload::Repeats;
 
 /// A batch on its way.
 struct Flight {
     batch: u64,
     /// By where they will lie, which ascends. The committer has them too.
     items: Arc<Vec<Item>>,
+    kept: Kept,
+}
+
+/// What the log does not have yet, or the key table.
+#[derive(Default)]
+struct Kept {
+    /// What the records' payloads are, one behind the other, and where each ends.
+    payloads: Vec<u8>,
+    ends: Vec<usize>,
     repeats: Map<u64, Locator>,
+}
+
+impl Kept {
+    fn payload(&self, nth: usize) -> &[u8] {
+        let start = nth.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.payloads[start..self.ends[nth]]
+    }
+
+    fn clear(&mut self) {
+        self.payloads.clear();
+        self.ends.clear();
+        self.repeats.clear();
+    }
 }
 
 /// All of them: few, so that each is asked. One is forgotten as a whole, without a search for what is in it.
@@ -22,23 +43,28 @@ struct Flight {
 pub(crate) struct InFlight {
     /// What is being filled.
     items: Vec<Item>,
-    repeats: Map<u64, Locator>,
+    kept: Kept,
     /// What was closed, oldest first.
     flights: VecDeque<Flight>,
-    /// Empty ones that are used again: maps that grow from nothing each time would cost more than what they hold.
-    spare: Vec<Map<u64, Locator>>,
+    /// Empty ones that are used again: what grows from nothing each time would cost more than what it holds.
+    spare: Vec<Kept>,
 }
 
 impl InFlight {
     /// Begins a batch, in the room of an earlier one.
     pub(crate) fn open(&mut self, room: Vec<Item>) {
         self.items = room;
-        self.repeats = self.spare.pop().unwrap_or_default();
+        self.kept = self.spare.pop().unwrap_or_default();
     }
 
-    pub(crate) fn put(&mut self, item: Item) {
+    /// Puts a record with the parts of its payload.
+    pub(crate) fn put(&mut self, item: Item, payload: &[&[u8]]) {
+        for part in payload {
+            self.kept.payloads.extend_from_slice(part);
+        }
+        self.kept.ends.push(self.kept.payloads.len());
         for (hash, _) in &item.repeats {
-            self.repeats.insert(*hash, item.at);
+            self.kept.repeats.insert(*hash, item.at);
         }
         self.items.push(item);
     }
@@ -49,7 +75,7 @@ impl InFlight {
         self.flights.push_back(Flight {
             batch,
             items: Arc::clone(&items),
-            repeats: std::mem::take(&mut self.repeats),
+            kept: std::mem::take(&mut self.kept),
         });
         items
     }
@@ -61,26 +87,28 @@ impl InFlight {
             let Some(mut flight) = self.flights.pop_front() else {
                 return;
             };
-            flight.repeats.clear();
-            self.spare.push(flight.repeats);
+            flight.kept.clear();
+            self.spare.push(flight.kept);
         }
     }
 
     /// The newest record with a key that may repeat.
     pub(crate) fn newest(&self, hash: u64) -> Option<Locator> {
-        let closed = self.flights.iter().rev().map(|flight| &flight.repeats);
-        let mut newest_first = std::iter::once(&self.repeats).chain(closed);
-        newest_first.find_map(|repeats| repeats.get(&hash).copied())
+        let closed = self.flights.iter().rev().map(|flight| &flight.kept);
+        let mut newest_first = std::iter::once(&self.kept).chain(closed);
+        newest_first.find_map(|kept| kept.repeats.get(&hash).copied())
     }
 
-    pub(crate) fn record(&self, at: Locator) -> Option<(Arc<Record>, Repeats)> {
-        let closed = self.flights.iter().map(|flight| flight.items.as_slice());
-        let mut all = std::iter::once(self.items.as_slice()).chain(closed);
-        all.find_map(|items| {
+    /// The payload of the record there.
+    pub(crate) fn payload(&self, at: Locator) -> Option<&[u8]> {
+        let closed = self
+            .flights
+            .iter()
+            .map(|flight| (flight.items.as_slice(), &flight.kept));
+        let mut all = std::iter::once((self.items.as_slice(), &self.kept)).chain(closed);
+        all.find_map(|(items, kept)| {
             let nth = items.binary_search_by_key(&at, |item| item.at).ok()?;
-            let item = &items[nth];
-            let repeats = item.repeats.iter().map(|(_, before)| *before);
-            Some((Arc::clone(&item.record), repeats.collect()))
+            Some(kept.payload(nth))
         })
     }
 }

@@ -2,7 +2,7 @@
 //! that touched a balance. The first turn the time or position that somebody asks for into addresses, the second say from
 //! where a balance's chain is to be walked back to one: without them that is some thirty reads of a long chain.
 
-use ledger::{BookNo, Map, Micros, Position, Record};
+use ledger::{BookNo, Map, Micros, Position};
 use serde::{Deserialize, Serialize};
 
 use crate::history::Until;
@@ -48,11 +48,11 @@ pub(crate) struct Between {
 
 impl Milestones {
     /// Takes a book's next record.
-    pub(crate) fn take(&mut self, record: &Record, at: Locator) {
-        if record.position.0.is_multiple_of(EVERY) {
-            self.books.entry(record.book).or_default().push(Milestone {
-                position: record.position,
-                recorded_at: record.recorded_at,
+    pub(crate) fn take(&mut self, book: BookNo, (position, recorded_at): (Position, Micros), at: Locator) {
+        if position.0.is_multiple_of(EVERY) {
+            self.books.entry(book).or_default().push(Milestone {
+                position,
+                recorded_at,
                 at: at.get(),
             });
         }

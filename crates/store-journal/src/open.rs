@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ledger::Micros;
 use store::SigningKeys;
 
+use crate::batch::Change;
 use crate::find::read_payload;
 use crate::index::{Hasher, Pairs};
 use crate::log::load::load;
@@ -310,7 +311,7 @@ impl Replay {
                 .collect();
             let has = |no| known.get(&no).copied().unwrap_or(false);
             let published = &mut self.restored.published;
-            published.take(&record, &touched, at, has);
+            published.take(&Change::of(&record), &touched, at, has);
             published.digests.take(book, canonical);
         }
         Ok(())

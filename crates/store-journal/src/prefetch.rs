@@ -1,6 +1,13 @@
 //! Memory that is asked for before it is needed. A row of a large table is seldom in the processor's caches; those of a few
 //! commands, asked for at once, come in the time of one. No lock may stand between: it waits for what was asked for before.
 
+use ledger::{AccountId, Action, Command};
+use smallvec::SmallVec;
+
+use crate::index::Asked;
+use crate::log::KeyTable;
+use crate::tables::Tables;
+
 /// Where something lies. It may be gone when it is fetched, which does no harm.
 #[derive(Clone, Copy)]
 pub(crate) struct Region {
@@ -49,4 +56,45 @@ impl Region {
 /// Has a value brought into the caches, without waiting for it.
 pub(crate) fn prefetch<T: ?Sized>(value: &T) {
     Region::of(value).prefetch();
+}
+
+/// Has the rows brought into the caches that these commands will need, and those that the key table has under these hashes. Each
+/// turn asks for what the one before says where it is, and by then most of that has come.
+pub(crate) fn fetch_rows<'a>(
+    tables: &Tables,
+    keys: &KeyTable,
+    hashes: impl IntoIterator<Item = &'a Asked>,
+    commands: impl Iterator<Item = &'a Command> + Clone,
+) {
+    let moving = || {
+        commands.clone().filter_map(|command| {
+            let book = tables.state.book(command.book)?;
+            Some((command.book, &book.slots, ends(command)))
+        })
+    };
+    for (_, slots, ends) in moving() {
+        ends.filter_map(|id| slots.clue(id)).for_each(prefetch);
+    }
+    for asked in hashes {
+        keys.near(asked.key).into_iter().for_each(Region::prefetch);
+    }
+    let mut accounts = SmallVec::<[_; 32]>::new();
+    for (book, slots, ends) in moving() {
+        for account in ends.filter_map(|id| slots.guess(id)) {
+            tables.prefetch(book, account);
+            accounts.push((book, account));
+        }
+    }
+    for (book, account) in accounts {
+        tables.prefetch_more(book, account);
+    }
+}
+
+/// The accounts that a transaction moves money between.
+fn ends(command: &Command) -> impl Iterator<Item = AccountId> + '_ {
+    let postings = match &command.action {
+        Action::Post(transaction) => transaction.postings.as_slice(),
+        _ => &[],
+    };
+    postings.iter().flat_map(|posting| [posting.from, posting.to])
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use ledger::{
     Account, AccountNo, Action, AssetNo, BookNo, Completeness, Map, Pages, Record, Slot, State, apply,
+    apply_plain,
 };
 use smallvec::SmallVec;
 
+use crate::batch::Change;
 use crate::effective::{Deviation, Deviations};
 use crate::log::skew::{self, Roots};
 use crate::log::{Locator, LogPosition};
@@ -112,25 +114,29 @@ impl Tables {
         }
     }
 
-    /// Takes a record that lies at `at`: rows and chains. Says of each chain that it went on with it, and what links the record
-    /// has there; answers those of the book's chain. Accounts that `has` it already keep their chains.
+    /// Takes what a record changes that lies at `at`: rows and chains. Says of each chain that it went on with it, and what links
+    /// the record has there; answers those of the book's chain. Accounts that `has` it already keep their chains.
     pub(crate) fn take(
         &mut self,
-        record: &Arc<Record>,
+        change: &Change,
         touched: &Touched,
         at: Locator,
         has: impl Fn(AccountNo) -> bool,
         mut on_chain: impl FnMut(BalanceKey, &Roots<Locator>, skew::Links<Locator>),
     ) -> skew::Links<Locator> {
-        apply(&mut self.state, record);
+        match change {
+            Change::Plain(plain) => apply_plain(&mut self.state, plain),
+            Change::Record(record) => apply(&mut self.state, record),
+        }
+        let book = change.book();
         for key in touched {
             if !has(key.0) {
-                let chain = self.chains.get_mut(record.book, *key);
+                let chain = self.chains.get_mut(book, *key);
                 let links = chain.push(at);
                 on_chain(*key, chain, links);
             }
         }
-        self.books.entry(record.book).or_default().push(at)
+        self.books.entry(book).or_default().push(at)
     }
 }
 
@@ -167,25 +173,23 @@ pub(crate) struct Published {
 }
 
 impl Published {
-    /// Takes a durable record, all but its book's digest. Accounts that `has` it already keep their chains.
+    /// Takes what a durable record changes, all but its book's digest. Accounts that `has` it already keep their chains.
     pub(crate) fn take(
         &mut self,
-        record: &Arc<Record>,
+        change: &Change,
         touched: &Touched,
         at: Locator,
         has: impl Fn(AccountNo) -> bool,
     ) {
-        let milestones = &mut self.milestones;
-        milestones.take(record, at);
-        self.tables.take(record, touched, at, &has, |key, chain, _| {
-            milestones.take_chain((record.book, key), chain, at);
+        let (milestones, book) = (&mut self.milestones, change.book());
+        milestones.take(book, change.when(), at);
+        self.tables.take(change, touched, at, &has, |key, chain, _| {
+            milestones.take_chain((book, key), chain, at);
         });
+        let Change::Record(record) = change else { return };
         for (key, deviation) in deviations(record) {
             if !has(key.0) {
-                self.deviations
-                    .entry((record.book, key))
-                    .or_default()
-                    .push(deviation);
+                self.deviations.entry((book, key)).or_default().push(deviation);
             }
         }
     }

@@ -3,25 +3,26 @@
 //! is syncing, the next frame is filled: a small one stays open until the committer is free, and takes what has come by then;
 //! a large one goes as soon as it is.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ledger::{
-    Action, BookNo, Command, Decided, Decision, Micros, Record, RowKey, decide, decide_new, encode,
+    BookNo, Command, Decided, Decision, Micros, PlainPosting, Record, RowKey, decide, decide_new, encode,
 };
 use smallvec::SmallVec;
 use store::gather::{Asked, Inbox, Submission, Wanted};
 use store::{Outcome, StoreError};
 use tokio::sync::{mpsc, watch};
 
-use crate::batch::{Batch, Full, Item, Open, Spare};
+use crate::batch::{Batch, Change, Full, Item, Open, Spare};
 use crate::find::{Found, Source, corrupt, find_key_by, find_row, find_transaction_by, read_payload};
 use crate::flight::InFlight;
 use crate::index::{self, Hasher};
 use crate::log::frame::{FRAME_HEADER, RECORD_OVERHEAD};
 use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner, Span};
 use crate::payload::{Links, Repeats, put_links, touched};
-use crate::prefetch::Region;
+use crate::prefetch::fetch_rows;
 use crate::room::{MAX_WORST, worst_case};
 use crate::tables::Tables;
 use crate::turn::Turn;
@@ -309,34 +310,13 @@ impl Writer {
 
     /// Has the processor fetch what these will need.
     fn fetch_ahead<'a>(&mut self, next: impl Iterator<Item = &'a Asked> + Clone) {
-        let mut accounts = SmallVec::<[_; 4 * GROUP]>::new();
-        let mut keys = SmallVec::<[_; 2 * GROUP]>::new();
-        for asked in next.clone() {
-            let Asked::Decide(command) = asked else { continue };
-            let hashes = self.hasher.asked(command);
-            keys.extend(self.keys.near(hashes.key));
-            self.state.hashes.push_back(hashes);
-        }
-        keys.into_iter().for_each(Region::prefetch);
-        for asked in next {
-            let Asked::Decide(command) = asked else { continue };
-            let (Action::Post(transaction), Some(book)) =
-                (&command.action, self.tables.state.book(command.book))
-            else {
-                continue;
-            };
-            let ends = transaction
-                .postings
-                .iter()
-                .flat_map(|posting| [posting.from, posting.to]);
-            for no in ends.filter_map(|id| book.slots.guess(id)) {
-                self.tables.prefetch(command.book, no);
-                accounts.push((command.book, no));
-            }
-        }
-        for (book, account) in accounts {
-            self.tables.prefetch_more(book, account);
-        }
+        let commands = next.filter_map(|asked| match asked {
+            Asked::Decide(command) => Some(command),
+            _ => None,
+        });
+        let hashes = commands.clone().map(|command| self.hasher.asked(command));
+        self.state.hashes.extend(hashes);
+        fetch_rows(&self.tables, &self.keys, &self.state.hashes, commands);
     }
 
     /// Takes the first that waits in a submission, and answers it. Where the frame is full it waits on: the next one has it, or
@@ -437,7 +417,8 @@ impl Writer {
         let hashes = self.hasher.asked(&expiry);
         if let Verdict::Record(decided, hashes) = self.judge(open, &expiry, hashes)? {
             let unique = hashes.unique(&decided);
-            self.keep(open, &Arc::new(decided.into_record(expiry)), unique)?;
+            let record = Arc::new(decided.into_record(expiry));
+            self.keep(open, &record, Change::of(&record), unique)?;
         }
         Ok(())
     }
@@ -455,15 +436,32 @@ impl Writer {
         };
         let stamp = command.stamp;
         let unique = hashes.unique(&decided);
-        let record = Arc::new(decided.into_record(command));
-        match self.keep(open, &record, unique) {
-            Ok(()) => turn.answers.push(Ok(match turn.wanted {
-                Wanted::Position if record.outcome.is_ok() => Outcome::Accepted(record.position),
-                _ => Outcome::Recorded(record),
-            })),
-            Err(Stop::Error(error)) => turn.answers.push(Err(error)),
-            Err(Stop::Full(full)) => {
-                let record = Arc::into_inner(record).expect("what was not kept is nobody else's");
+        let record = decided.into_record(command);
+        let kept = match (turn.wanted, PlainPosting::of(&record)) {
+            // Nobody has it when its bytes are in the frame.
+            (Wanted::Position, Some(plain)) => self
+                .keep(open, &record, Change::Plain(plain), unique)
+                .map(|()| Outcome::Accepted(record.position))
+                .map_err(|stop| (stop, record)),
+            (wanted, _) => {
+                let record = Arc::new(record);
+                let kept = self.keep(open, &record, Change::of(&record), unique);
+                match kept {
+                    Ok(()) if wanted == Wanted::Position && record.outcome.is_ok() => {
+                        Ok(Outcome::Accepted(record.position))
+                    }
+                    Ok(()) => Ok(Outcome::Recorded(record)),
+                    Err(stop) => {
+                        let record = Arc::into_inner(record);
+                        Err((stop, record.expect("what was not kept is nobody else's")))
+                    }
+                }
+            }
+        };
+        match kept {
+            Ok(outcome) => turn.answers.push(Ok(outcome)),
+            Err((Stop::Error(error), _)) => turn.answers.push(Err(error)),
+            Err((Stop::Full(full), record)) => {
                 turn.asked.push_front(Asked::Decide(Command {
                     stamp,
                     ..record.into_command()
@@ -486,15 +484,16 @@ impl Writer {
             return Err(StoreError::NotNext { book, position, next }.into());
         }
         let unique = self.hasher.unique(record);
-        self.keep(open, record, unique)?;
+        self.keep(open, record, Change::of(record), unique)?;
         Ok(Outcome::Recorded(Arc::clone(record)))
     }
 
-    /// Keeps a record. That the frame has room is made sure of before anything changes.
+    /// Keeps a record, and what it changes. That the frame has room is made sure of before anything changes.
     fn keep(
         &mut self,
         open: &mut Open,
-        record: &Arc<Record>,
+        record: &Record,
+        change: Change,
         unique: SmallVec<[u64; 2]>,
     ) -> Result<(), Stop> {
         debug_assert_eq!(unique, self.hasher.unique(record));
@@ -512,7 +511,7 @@ impl Writer {
         open.make_room(most as u64, &self.planner, self.log.max_frame())?;
         let mut balances = SmallVec::new();
         let book = self.tables.take(
-            record,
+            &change,
             &touched,
             at,
             |_| false,
@@ -524,19 +523,22 @@ impl Writer {
             repeats: repeats.iter().map(|(_, before)| *before).collect(),
         };
         put_links(&mut work.links, at, &links);
-        open.batch.frame.push_parts(&[&work.links, &work.canonical]);
+        let payload: [&[u8]; 2] = [&work.links, &work.canonical];
+        open.batch.frame.push_parts(&payload);
         // At once, so that the next command finds it. Readers leave out what is behind the end that they see.
         for hash in &unique {
             self.keys.insert(*hash, at);
         }
-        work.flight.put(Item {
+        let account = self.tables.account_of(record);
+        let item = Item {
             at,
-            record: Arc::clone(record),
+            change,
             touched,
             unique,
             repeats,
-            account: self.tables.account_of(record),
-        });
+            account,
+        };
+        work.flight.put(item, &payload);
         Ok(())
     }
 
@@ -581,10 +583,10 @@ impl Source for Writer {
     }
 
     fn read(&self, at: Locator) -> Result<(Arc<Record>, Repeats), StoreError> {
-        if let Some(found) = self.state.flight.record(at) {
-            return Ok(found);
-        }
-        let payload = self.reader.read_record(at).map_err(|error| corrupt(&error))?;
+        let payload = match self.state.flight.payload(at) {
+            Some(payload) => Cow::Borrowed(payload),
+            None => Cow::Owned(self.reader.read_record(at).map_err(|error| corrupt(&error))?),
+        };
         let (record, links) = read_payload(&payload, at, &self.tables.state, &self.hasher)?;
         Ok((record, links.repeats))
     }

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ledger::{
-    Action, BookNo, Command, Completeness, Decision, Hold, HoldStatus, Micros, Position, Posted, Record,
-    RowKey, State, TransactionId, apply, decide, hold_after, hold_placed, posted, posted_after,
+    Action, BookNo, Command, Completeness, Decision, Hold, HoldStatus, Micros, PlainPosting, Position,
+    Posted, Record, RowKey, State, TransactionId, apply, apply_plain, decide, hold_after, hold_placed,
+    posted, posted_after,
 };
 
 use crate::dump::{assert_same, dump_everything, dump_standing};
@@ -96,6 +97,18 @@ impl World {
                 let twice = self.records[..upto].iter().chain(&self.records[from..]);
                 twice.for_each(|record| apply(state, record));
             }
+            let mut by_what_is_left = Self::new().standing;
+            for record in self.records[..upto].iter().chain(&self.records[from..]) {
+                match PlainPosting::of(record) {
+                    Some(plain) => apply_plain(&mut by_what_is_left, &plain),
+                    None => apply(&mut by_what_is_left, record),
+                }
+            }
+            assert_same(
+                &dump_standing(&by_what_is_left),
+                &standing,
+                "replayed by what plain postings leave behind",
+            );
             assert_same(&dump_everything(&replayed.full), &everything, "replayed");
             assert_same(
                 &dump_standing(&replayed.standing),

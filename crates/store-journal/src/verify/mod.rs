@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use store::audit;
 
 use self::runs::Runs;
+use crate::batch::Change;
 use crate::effective::Deviation;
 use crate::find::{find_row, read_payload};
 use crate::frozen::Frozen;
@@ -228,9 +229,11 @@ impl Check<'_> {
         let touched = touched(&record);
         let journal = &mut self.journal;
         let mut balances = SmallVec::new();
-        journal.milestones.take(&record, at);
+        let change = Change::Record(Arc::clone(&record));
+        journal.milestones.take(record.book, change.when(), at);
+        // Whole, however little it may change: what is checked took the short way.
         let book = journal.tables.take(
-            &record,
+            &change,
             &touched,
             at,
             |_| false,
