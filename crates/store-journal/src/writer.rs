@@ -266,10 +266,26 @@ impl Writer {
     fn fill(&mut self, open: &mut Open, waiting: &mut VecDeque<Turn>) {
         // A frame may have been open for as long as a sync takes, and no stamp may be ahead of it.
         open.batch.time = (self.clock)();
-        while let Some(turn) = waiting.front_mut()
-            && self.take_turn(open, turn)
-        {
-            open.batch.replies.extend(waiting.pop_front().map(Turn::answer));
+        let group = GROUP.min(self.cut_at).max(1);
+        let mut fetched = 0;
+        while let Some(turn) = waiting.front_mut() {
+            if turn.asked.is_empty() {
+                open.batch.replies.extend(waiting.pop_front().map(Turn::answer));
+                continue;
+            }
+            if fetched == 0 {
+                if self.is_awaited(open) {
+                    return;
+                }
+                fetched = group;
+                self.fetch_ahead(waiting, group);
+                continue;
+            }
+            fetched -= 1;
+            if let Err(Full { bytes }) = self.take(open, turn) {
+                self.state.needed = bytes;
+                return;
+            }
         }
     }
 
@@ -284,32 +300,14 @@ impl Writer {
         batch
     }
 
-    /// Takes what is left of a submission; false when the frame is full before its end, or awaited.
-    fn take_turn(&mut self, open: &mut Open, turn: &mut Turn) -> bool {
-        let mut fetched = 0;
-        while !turn.asked.is_empty() {
-            if fetched == 0 {
-                if self.is_awaited(open) {
-                    return false;
-                }
-                fetched = GROUP.min(self.cut_at).max(1);
-                self.state.hashes.clear();
-                // One alone would only be fetched twice.
-                if turn.asked.len() > 1 {
-                    self.fetch_ahead(turn.asked.iter().take(fetched));
-                }
-            }
-            fetched -= 1;
-            if let Err(Full { bytes }) = self.take(open, turn) {
-                self.state.needed = bytes;
-                return false;
-            }
+    /// Has the processor fetch what the next of those that wait will need.
+    fn fetch_ahead(&mut self, waiting: &VecDeque<Turn>, group: usize) {
+        self.state.hashes.clear();
+        let next = waiting.iter().flat_map(|turn| &turn.asked).take(group);
+        // One alone would only be fetched twice.
+        if next.clone().nth(1).is_none() {
+            return;
         }
-        true
-    }
-
-    /// Has the processor fetch what these will need.
-    fn fetch_ahead<'a>(&mut self, next: impl Iterator<Item = &'a Asked> + Clone) {
         let commands = next.filter_map(|asked| match asked {
             Asked::Decide(command) => Some(command),
             _ => None,
