@@ -134,8 +134,8 @@ impl PlainPosting {
     }
 }
 
-/// Applies what a record leaves behind, as [`apply()`] does with the record, to rows of which keys and transactions are loaded on
-/// demand, and where none is loaded that the record has.
+/// Applies what a record leaves behind, as [`apply()`] applies the record: to rows of [`Completeness::Standing`], where whatever was
+/// loaded to decide it (its key, its id) was forgotten before. A row that says that they are free would be believed from then on.
 ///
 /// # Panics
 /// When a balance that the record changes is not loaded, or where keys and transactions are kept.
@@ -144,7 +144,11 @@ pub fn apply_plain(state: &mut State, plain: &PlainPosting) {
     assert_eq!(
         book.completeness(),
         Completeness::Standing,
-        "nothing else is kept of it"
+        "elsewhere the record itself is applied"
+    );
+    debug_assert!(
+        book.keys.is_empty() && book.transactions.is_empty(),
+        "what was loaded to decide it is still here"
     );
     let at = (plain.position, plain.recorded_at);
     move_head(book, plain.position, plain.recorded_at);

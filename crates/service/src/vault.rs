@@ -14,6 +14,8 @@ use crate::{Caller, Service};
 const KEEP: i64 = 5_000_000;
 /// So many keys, books and owners are kept; then it is begun anew.
 const MOST: usize = 100_000;
+/// So many accounts are looked up at once: others wait for that.
+const AT_ONCE: usize = 256;
 
 /// The keys of some parties, as far as they are not gone.
 #[derive(Default)]
@@ -189,9 +191,9 @@ impl Service {
     ) -> Result<Map<AccountId, (Owner, Purpose)>, Problem> {
         let mut owners = Map::with_capacity_and_hasher(accounts.len(), Default::default());
         let mut missing = Vec::new();
-        {
+        for some in accounts.chunks(AT_ONCE) {
             let known = self.vault.owners.read();
-            for account in accounts {
+            for account in some {
                 match known.get(&(book, *account)) {
                     Some(owner) => _ = owners.insert(*account, *owner),
                     None => missing.push(*account),

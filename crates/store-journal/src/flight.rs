@@ -8,6 +8,9 @@ use ledger::Map;
 use crate::batch::Item;
 use crate::log::Locator;
 
+/// Room for more bytes of payloads is given back: a frame seldom has so many.
+const MOST_SPARE: usize = 4 << 20;
+
 /// A batch on its way.
 struct Flight {
     batch: u64,
@@ -53,8 +56,11 @@ pub(crate) struct InFlight {
 impl InFlight {
     /// Begins a batch, in the room of an earlier one.
     pub(crate) fn open(&mut self, room: Vec<Item>) {
+        debug_assert!(
+            self.kept.ends.is_empty(),
+            "the one before was closed, or has nothing"
+        );
         self.items = room;
-        self.kept = self.spare.pop().unwrap_or_default();
     }
 
     /// Puts a record with the parts of its payload.
@@ -71,11 +77,12 @@ impl InFlight {
 
     /// Ends the batch; gives what is in it.
     pub(crate) fn close(&mut self, batch: u64) -> Arc<Vec<Item>> {
+        debug_assert_eq!(self.items.len(), self.kept.ends.len(), "a payload each");
         let items = Arc::new(std::mem::take(&mut self.items));
         self.flights.push_back(Flight {
             batch,
             items: Arc::clone(&items),
-            kept: std::mem::take(&mut self.kept),
+            kept: std::mem::replace(&mut self.kept, self.spare.pop().unwrap_or_default()),
         });
         items
     }
@@ -87,8 +94,10 @@ impl InFlight {
             let Some(mut flight) = self.flights.pop_front() else {
                 return;
             };
-            flight.kept.clear();
-            self.spare.push(flight.kept);
+            if flight.kept.payloads.capacity() <= MOST_SPARE {
+                flight.kept.clear();
+                self.spare.push(flight.kept);
+            }
         }
     }
 

@@ -68,7 +68,8 @@ pub(crate) struct Work {
     links: Vec<u8>,
     /// The rows that were loaded for the command at hand.
     loaded: Vec<RowKey>,
-    /// By which hashes those are found that were fetched ahead.
+    /// By which hashes the commands are found that were fetched ahead and are still to be taken; none where nothing was. Taking one
+    /// takes its hashes, and where that ends before the last, fetching begins anew.
     hashes: VecDeque<index::Asked>,
     /// The bytes that the next frame needs for a record that the one before had no room for.
     needed: u64,
@@ -266,22 +267,22 @@ impl Writer {
     fn fill(&mut self, open: &mut Open, waiting: &mut VecDeque<Turn>) {
         // A frame may have been open for as long as a sync takes, and no stamp may be ahead of it.
         open.batch.time = (self.clock)();
-        let group = GROUP.min(self.cut_at).max(1);
-        let mut fetched = 0;
+        // So many of the next were fetched and are still to be taken.
+        let mut ahead = 0;
         while let Some(turn) = waiting.front_mut() {
             if turn.asked.is_empty() {
                 open.batch.replies.extend(waiting.pop_front().map(Turn::answer));
                 continue;
             }
-            if fetched == 0 {
+            if ahead == 0 {
                 if self.is_awaited(open) {
                     return;
                 }
-                fetched = group;
-                self.fetch_ahead(waiting, group);
+                ahead = GROUP.min(self.cut_at).max(1);
+                self.fetch_ahead(waiting, ahead);
                 continue;
             }
-            fetched -= 1;
+            ahead -= 1;
             if let Err(Full { bytes }) = self.take(open, turn) {
                 self.state.needed = bytes;
                 return;
@@ -301,9 +302,9 @@ impl Writer {
     }
 
     /// Has the processor fetch what the next of those that wait will need.
-    fn fetch_ahead(&mut self, waiting: &VecDeque<Turn>, group: usize) {
+    fn fetch_ahead(&mut self, waiting: &VecDeque<Turn>, count: usize) {
         self.state.hashes.clear();
-        let next = waiting.iter().flat_map(|turn| &turn.asked).take(group);
+        let next = waiting.iter().flat_map(|turn| &turn.asked).take(count);
         // One alone would only be fetched twice.
         if next.clone().nth(1).is_none() {
             return;
@@ -441,10 +442,10 @@ impl Writer {
                 .keep(open, &record, Change::Plain(plain), unique)
                 .map(|()| Outcome::Accepted(record.position))
                 .map_err(|stop| (stop, record)),
-            (wanted, _) => {
+            (wanted, plain) => {
                 let record = Arc::new(record);
-                let kept = self.keep(open, &record, Change::of(&record), unique);
-                match kept {
+                let change = plain.map_or_else(|| Change::Record(Arc::clone(&record)), Change::Plain);
+                match self.keep(open, &record, change, unique) {
                     Ok(()) if wanted == Wanted::Position && record.outcome.is_ok() => {
                         Ok(Outcome::Accepted(record.position))
                     }

@@ -1,11 +1,12 @@
 //! Connecting: to the first host that answers in time, from the one that answered last time on.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use store::StoreError;
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::{LoadBalanceHosts, SslMode};
 use tokio_postgres::{Client, Config};
@@ -73,15 +74,19 @@ impl Connector {
     /// A new connection. A host that does not answer in time is left for the next one.
     pub(crate) async fn connect(self: &Arc<Self>, deadline: Instant) -> Result<Line, Refused> {
         let connector = Arc::clone(self);
-        let connecting = self
-            .threads
-            .spawn(async move { connector.try_hosts(deadline).await });
-        connecting.await.unwrap_or_else(|error| {
-            Err(Refused {
-                passing: false,
-                why: error.to_string(),
-            })
-        })
+        // It ends with who asks: nobody else counts it.
+        let mut connecting = JoinSet::new();
+        connecting.spawn_on(async move { connector.try_hosts(deadline).await }, &self.threads);
+        match connecting.join_next().await.expect("one was spawned") {
+            Ok(connected) => connected,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => Err(Refused {
+                    passing: false,
+                    why: "it was stopped".into(),
+                }),
+            },
+        }
     }
 
     async fn try_hosts(&self, deadline: Instant) -> Result<Line, Refused> {

@@ -8,6 +8,7 @@ use ledger::{BookNo, Command, Position};
 use parking_lot::Mutex;
 use store::meter::Meter;
 use store::{Outcome, StoreError};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
@@ -49,6 +50,8 @@ pub(crate) struct Lanes {
     limit: usize,
     deadline: Duration,
     patience: Duration,
+    /// Where a book's batches are made, whoever asks first.
+    threads: Handle,
 }
 
 #[derive(Default)]
@@ -87,6 +90,7 @@ impl Lanes {
             limit: options.queue,
             deadline: options.deadline,
             patience: options.patience,
+            threads: Handle::current(),
         })
     }
 
@@ -131,7 +135,7 @@ impl Lanes {
             book,
             open: true,
         };
-        tokio::spawn(lane.run());
+        self.threads.spawn(lane.run());
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::live::Live;
-use super::long::{Elsewhere, LongRequests};
+use super::long::{LongRequests, on};
 use super::traces::{Paths, Traces};
 use crate::docs::Docs;
 use crate::failure::Failure;
@@ -97,14 +97,15 @@ impl Server {
             start: self.start,
             number: self.requests.fetch_add(1, Ordering::Relaxed),
         };
+        let begun = Instant::now();
         if !LongRequests::takes(request.body()) {
-            return log::about(id, self.answered(request, from, id)).await;
+            return log::about(id, self.answered(request, from, id, begun)).await;
         }
         let server = Arc::clone(&self);
-        let begun = self
+        let answering = self
             .long
-            .begin(async move { log::about(id, server.answered(request, from, id)).await });
-        begun.end().await
+            .begin(async move { log::about(id, server.answered(request, from, id, begun)).await });
+        answering.end().await
     }
 
     async fn answered(
@@ -112,8 +113,8 @@ impl Server {
         request: hyper::Request<Incoming>,
         from: From,
         id: RequestId,
+        begun: Instant,
     ) -> hyper::Response<AnswerBody> {
-        let begun = Instant::now();
         let (head, incoming) = request.into_parts();
         let (mut response, counted) = match ambiguous(&head) {
             // Where a request ends, and whom it is for, must not depend on who reads it.
@@ -383,19 +384,22 @@ impl From {
 
 /// A body on its way.
 struct Arrival {
-    /// What is not read yet.
+    /// What is not read yet; nothing while it is being read.
     incoming: Option<Incoming>,
     /// How long it may take.
     within: Duration,
-    /// The threads of connections.
+    /// The threads of connections. They read it: a long body comes in many pieces, each of which would have to be handed over.
     connections: Handle,
 }
 
 impl Arrival {
-    /// Reads what is left of a body that was too large, unless it takes too long: the answer is the same.
+    /// Reads what is left of a body that was too large, or that nobody asked for, unless it takes too long: the answer is the same.
     async fn discard(self) {
-        if let Some(mut incoming) = self.incoming.filter(|incoming| !incoming.is_end_stream()) {
-            let _ = tokio::time::timeout(self.within, discard(&mut incoming)).await;
+        let left = self.incoming.filter(|incoming| !incoming.is_end_stream());
+        if let Some(mut incoming) = left {
+            let within = self.within;
+            let discarding = async move { tokio::time::timeout(within, discard(&mut incoming)).await };
+            let _ = on(&self.connections, discarding).await;
         }
     }
 }
@@ -404,18 +408,14 @@ impl Arriving for Arrival {
     fn read(&mut self, limit: usize) -> Boxed<'_, Result<Option<Bytes>, Problem>> {
         Box::pin(async move {
             let Some(mut incoming) = self.incoming.take() else {
-                return Err(Problem::internal("a body is read once"));
+                return Err(Problem::internal("a body is read by one at a time"));
             };
             let within = self.within;
             let reading = async move {
                 let read = tokio::time::timeout(within, read(&mut incoming, limit)).await;
                 (read, incoming)
             };
-            // A long body comes in many pieces: each would have to be handed over.
-            let (read, incoming) = match self.connections.id() == Handle::current().id() {
-                true => reading.await,
-                false => Elsewhere::begin(&self.connections, reading).end().await,
-            };
+            let (read, incoming) = on(&self.connections, reading).await;
             self.incoming = Some(incoming);
             let detail = match read {
                 Ok(Ok(body)) => return Ok(body),

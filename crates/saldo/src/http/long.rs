@@ -2,7 +2,7 @@
 //! for one balance, or waits for the journal's writer, must not stand behind that. So what has a long body is answered by threads
 //! of their own, which the system lets work when the others have little to do.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::panic::resume_unwind;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -70,8 +70,23 @@ impl<T: Send + 'static> Elsewhere<T> {
     pub(super) async fn end(mut self) -> T {
         match self.0.join_next().await.expect("one was begun") {
             Ok(done) => done,
-            Err(error) => resume_unwind(error.into_panic()),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // Its threads are gone, so this server ends; and whoever waits is about to.
+                Err(_) => pending().await,
+            },
         }
+    }
+}
+
+/// Does something on these threads, be it where it is asked for or elsewhere.
+pub(super) async fn on<T: Send + 'static>(
+    threads: &Handle,
+    work: impl Future<Output = T> + Send + 'static,
+) -> T {
+    match threads.id() == Handle::current().id() {
+        true => work.await,
+        false => Elsewhere::begin(threads, work).end().await,
     }
 }
 
@@ -151,11 +166,20 @@ mod tests {
         let (held, dropped) = oneshot::channel::<()>();
         let work = async move {
             let _held = held;
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         };
         let waited = tokio::time::timeout(Duration::from_millis(20), long.begin(work).end()).await;
         assert!(waited.is_err());
         assert!(dropped.await.is_err(), "what it held is gone");
+    }
+
+    #[tokio::test]
+    async fn where_its_threads_are_gone_it_is_waited_for_in_vain() {
+        let long = LongRequests::start().unwrap();
+        let begun = long.begin(pending::<()>());
+        drop(long);
+        let waited = tokio::time::timeout(Duration::from_millis(200), begun.end()).await;
+        assert!(waited.is_err(), "and there is no panic");
     }
 
     #[tokio::test]

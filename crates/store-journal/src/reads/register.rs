@@ -140,20 +140,23 @@ impl View {
 
     pub(super) fn account_owners(
         &self,
-        book: BookNo,
+        no: BookNo,
         accounts: &[AccountId],
     ) -> Read<Vec<Option<(Owner, Purpose)>>> {
-        let published = self.published();
-        let book = published
-            .tables
-            .state
-            .book(book)
-            .ok_or(StoreError::NoSuchBook(book))?;
-        let owner = |id: &AccountId| {
-            let account = &book.slot(*id).ok().flatten()?.account;
-            Some((account.owner, account.purpose))
-        };
-        Ok(accounts.iter().map(owner).collect())
+        /// So many are looked up at once: whoever publishes waits for that.
+        const AT_ONCE: usize = 256;
+        let mut owners = Vec::with_capacity(accounts.len());
+        // Whose an account is never changes, so they need not be of one moment.
+        for some in accounts.chunks(AT_ONCE) {
+            let published = self.published();
+            let book = published.tables.state.book(no);
+            let book = book.ok_or(StoreError::NoSuchBook(no))?;
+            owners.extend(some.iter().map(|id| {
+                let account = &book.slot(*id).ok().flatten()?.account;
+                Some((account.owner, account.purpose))
+            }));
+        }
+        Ok(owners)
     }
 
     pub(crate) fn account_now(

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ledger::{AccountId, BookNo, ClientId, Code, Command, Position, Purpose, Record};
+use ledger::{
+    AccountId, Action, BookNo, ClientId, Code, Command, Key, Position, Purpose, Record, Reverse,
+    TransactionId,
+};
 
 use super::scene::{Scene, code};
 use super::{Backend, Random, now};
@@ -122,20 +125,31 @@ pub async fn a_brief_answer_says_where_it_stands<B: Backend>(backend: Arc<B>) {
     let first = scene.recorded(known.clone()).await;
     let mut other = known.clone();
     other.fingerprint.0[0] ^= 1;
+    let sixty = scene.post(main, world, 60);
+    let id = TransactionId(scene.id());
+    let back = Reverse {
+        id,
+        transaction: sixty.transaction_ids().next().expect("it makes one"),
+        parts: None,
+        force: false,
+    };
     let commands = vec![
-        scene.post(main, world, 60),
+        sixty.clone(),
         scene.post(main, world, 60),
         known,
         other,
         scene.post(main, world, 41),
+        // Of what was accepted a moment ago, and need not be durable yet.
+        sixty,
+        scene.command_under(Key::Id(id.0), Some(scene.root), Action::Reverse(back)),
     ];
     let answers = scene.store.submit_briefly(commands.clone()).await;
     let kept = scene.store.records(scene.book, before, 10).await;
     let kept = kept.expect("they are read");
     assert_eq!(
         kept.len(),
-        4,
-        "the first, the two that were accepted and the one that was refused"
+        5,
+        "the first, the three that were accepted and the one that was refused"
     );
     let accepted = |answer: &Result<Outcome, StoreError>, command: &Command, record: &Record| {
         assert_eq!((record.key, code(record)), (command.key, None));
@@ -151,8 +165,10 @@ pub async fn a_brief_answer_says_where_it_stands<B: Backend>(backend: Arc<B>) {
     assert_eq!(answers[2], Ok(Outcome::Replayed(Arc::clone(&first))));
     assert_eq!(answers[3], Ok(Outcome::Conflict(first.position)));
     accepted(&answers[4], &commands[4], &kept[3]);
-    assert_eq!(answers.len(), 5);
-    assert_eq!(settled(&scene, main).await, 0);
+    assert_eq!(answers[5], Ok(Outcome::Replayed(Arc::clone(&kept[1]))));
+    accepted(&answers[6], &commands[6], &kept[4]);
+    assert_eq!(answers.len(), 7);
+    assert_eq!(settled(&scene, main).await, 60);
 }
 
 /// No commands, no answers.

@@ -122,13 +122,50 @@ fn head(token: &str, length: usize, more: &str) -> String {
     )
 }
 
+/// A body of this length that makes a client.
+fn client(length: usize) -> String {
+    format!("{:length$}", "{\"legalName\":\"Known\"}")
+}
+
+/// A request with such a body is answered by other threads than one with a shorter body.
+const LONG: usize = 100_000;
+
+#[test]
+fn a_connection_goes_on_after_a_long_body_and_the_server_after_half_of_one() {
+    let door = Door::with("", &[]);
+    let mut stream = door.connect();
+    let open = |length| head(&door.token, length, "").replace("Connection: close\r\n", "");
+    for length in [LONG, 100, LONG] {
+        let request = open(length) + &client(length);
+        stream.write_all(request.as_bytes()).expect("sent");
+    }
+    let last = head(&door.token, 100, "") + &client(100);
+    stream.write_all(last.as_bytes()).expect("sent");
+    assert_eq!(rest(&mut stream).matches("HTTP/1.1 201 Created").count(), 4);
+    let mut leaves = door.connect();
+    let half = open(LONG) + &client(LONG)[..LONG / 2];
+    leaves.write_all(half.as_bytes()).expect("sent");
+    drop(leaves);
+    assert!(door.serves());
+    // The same in chunks, which do not say how much there is.
+    let body = client(LONG);
+    let chunked = open(0).replace(
+        "Content-Length: 0",
+        "Connection: close\r\nTransfer-Encoding: chunked",
+    );
+    let told = door.raw(&format!("{chunked}{LONG:x}\r\n{body}\r\n0\r\n\r\n"));
+    assert_eq!(first_line(&told), "HTTP/1.1 201 Created", "{told}");
+}
+
 #[test]
 fn a_body_is_waited_for_as_long_as_a_request_may_take() {
     let door = Door::with("request_seconds = 1", &[]);
-    let told = door.raw(&(head(&door.token, 100, "") + "{\"legalName\":"));
-    assert_eq!(first_line(&told), "HTTP/1.1 400 Bad Request", "{told}");
-    assert!(told.contains("the body did not arrive within 1 s"), "{told}");
-    assert!(door.serves());
+    for length in [100, LONG] {
+        let told = door.raw(&(head(&door.token, length, "") + "{\"legalName\":"));
+        assert_eq!(first_line(&told), "HTTP/1.1 400 Bad Request", "{told}");
+        assert!(told.contains("the body did not arrive within 1 s"), "{told}");
+        assert!(door.serves());
+    }
 }
 
 /// The body is asked for once it is known who sends it: nobody else's is read into memory.
@@ -138,15 +175,16 @@ fn who_is_not_known_is_not_asked_for_a_body() {
     let expect = "Expect: 100-continue\r\n";
     let refused = door.raw(&head("saldo_x", 1 << 20, expect));
     assert_eq!(first_line(&refused), "HTTP/1.1 401 Unauthorized", "{refused}");
-    let mut stream = door.connect();
-    let body = "{\"legalName\":\"Known\"}";
-    let request = head(&door.token, body.len(), expect);
-    stream.write_all(request.as_bytes()).expect("sent");
-    let mut asked = [0; 25];
-    stream.read_exact(&mut asked).expect("an interim answer");
-    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
-    stream.write_all(body.as_bytes()).expect("sent");
-    assert_eq!(first_line(&rest(&mut stream)), "HTTP/1.1 201 Created");
+    for length in [100, LONG] {
+        let mut stream = door.connect();
+        let request = head(&door.token, length, expect);
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut asked = [0; 25];
+        stream.read_exact(&mut asked).expect("an interim answer");
+        assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream.write_all(client(length).as_bytes()).expect("sent");
+        assert_eq!(first_line(&rest(&mut stream)), "HTTP/1.1 201 Created");
+    }
     // Who sends without waiting is answered too, when all is sent.
     let sent = head("saldo_x", 3 << 20, "") + &"x".repeat(3 << 20);
     assert_eq!(first_line(&door.raw(&sent)), "HTTP/1.1 401 Unauthorized");
