@@ -124,7 +124,8 @@ fn head(token: &str, length: usize, more: &str) -> String {
 
 /// A body of this length that makes a client.
 fn client(length: usize) -> String {
-    format!("{:length$}", "{\"legalName\":\"Known\"}")
+    let body = "{\"legalName\":\"Known\"}";
+    body.to_owned() + &" ".repeat(length - body.len())
 }
 
 /// A request with such a body is answered by other threads than one with a shorter body.
