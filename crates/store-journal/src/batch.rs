@@ -24,8 +24,7 @@ pub(crate) struct Item {
 
 /// What a record changes in the tables, for as long as they did not all take it.
 pub(crate) enum Change {
-    /// Two balances. Most records do no more, and are gone as soon as their bytes are in the frame: the next one finds their memory
-    /// in the processor's caches.
+    /// Two balances. Most records do no more, and nobody need keep them when their bytes are in the frame.
     Plain(PlainPosting),
     /// All that it says.
     Record(Arc<Record>),

@@ -224,7 +224,7 @@ impl Server {
         }
         let mut body = Arrival {
             within: Duration::from_secs(self.service.config.request_seconds.into()),
-            connections: self.long.others().clone(),
+            elsewhere: LongRequests::takes(&incoming).then(|| self.long.others()),
             incoming: Some(incoming),
         };
         let answer = dialects::answer(&self.service, &self.router, id, request, Some(&mut body)).await;
@@ -383,28 +383,29 @@ impl From {
 }
 
 /// A body on its way.
-struct Arrival {
+struct Arrival<'a> {
     /// What is not read yet; nothing while it is being read.
     incoming: Option<Incoming>,
     /// How long it may take.
     within: Duration,
-    /// The threads of connections. They read it: a long body comes in many pieces, each of which would have to be handed over.
-    connections: Handle,
+    /// The threads of connections, where others answer. They read it: a long body comes in many pieces, each of which would
+    /// have to be handed over.
+    elsewhere: Option<&'a Handle>,
 }
 
-impl Arrival {
+impl Arrival<'_> {
     /// Reads what is left of a body that was too large, or that nobody asked for, unless it takes too long: the answer is the same.
     async fn discard(self) {
         let left = self.incoming.filter(|incoming| !incoming.is_end_stream());
         if let Some(mut incoming) = left {
             let within = self.within;
             let discarding = async move { tokio::time::timeout(within, discard(&mut incoming)).await };
-            let _ = on(&self.connections, discarding).await;
+            let _ = on(self.elsewhere, discarding).await;
         }
     }
 }
 
-impl Arriving for Arrival {
+impl Arriving for Arrival<'_> {
     fn read(&mut self, limit: usize) -> Boxed<'_, Result<Option<Bytes>, Problem>> {
         Box::pin(async move {
             let Some(mut incoming) = self.incoming.take() else {
@@ -415,7 +416,7 @@ impl Arriving for Arrival {
                 let read = tokio::time::timeout(within, read(&mut incoming, limit)).await;
                 (read, incoming)
             };
-            let (read, incoming) = on(&self.connections, reading).await;
+            let (read, incoming) = on(self.elsewhere, reading).await;
             self.incoming = Some(incoming);
             let detail = match read {
                 Ok(Ok(body)) => return Ok(body),

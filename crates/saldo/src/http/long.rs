@@ -79,14 +79,14 @@ impl<T: Send + 'static> Elsewhere<T> {
     }
 }
 
-/// Does something on these threads, be it where it is asked for or elsewhere.
+/// Does something here, or on these threads.
 pub(super) async fn on<T: Send + 'static>(
-    threads: &Handle,
+    elsewhere: Option<&Handle>,
     work: impl Future<Output = T> + Send + 'static,
 ) -> T {
-    match threads.id() == Handle::current().id() {
-        true => work.await,
-        false => Elsewhere::begin(threads, work).end().await,
+    match elsewhere {
+        None => work.await,
+        Some(threads) => Elsewhere::begin(threads, work).end().await,
     }
 }
 
