@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ledger::{Account, BookNo, Micros, PlainPosting, Position, Record};
+use ledger::{Account, AccountNo, BookNo, Micros, PlainPosting, Position, Record};
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use store::gather::Reply;
 use store::{Outcome, StoreError};
@@ -20,6 +21,14 @@ pub(crate) struct Item {
     pub(crate) repeats: SmallVec<[(u64, Option<Locator>); 1]>,
     /// The register's row of an account that it made or changed, so that both tables share it.
     pub(crate) account: Option<Arc<Account>>,
+}
+
+impl Item {
+    /// Whose balances it touched.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = (BookNo, AccountNo)> {
+        let book = self.change.book();
+        self.touched.iter().map(move |(account, _)| (book, *account))
+    }
 }
 
 /// What a record changes in the tables, for as long as they did not all take it.
@@ -52,21 +61,18 @@ impl Change {
     }
 }
 
+/// A frame that is written by the committer while the writer may look for a record in it.
+pub(crate) type SharedFrame = Arc<Mutex<FrameBuf>>;
+
 /// A decided batch.
 pub(crate) struct Batch {
     pub(crate) number: u64,
-    /// Where its frame begins; `None` when nothing of it is recorded.
-    pub(crate) start: Option<FrameStart>,
-    pub(crate) frame: FrameBuf,
+    /// Where its frame begins, and what it is; `None` when nothing of it is recorded.
+    pub(crate) frame: Option<(FrameStart, SharedFrame)>,
     pub(crate) time: Micros,
-    pub(crate) items: Arc<Vec<Item>>,
+    /// Those of its records, in order.
+    pub(crate) items: Vec<Item>,
     pub(crate) replies: Vec<(Reply, Vec<Result<Outcome, StoreError>>)>,
-}
-
-/// Room for the next batches, as large as earlier ones needed: to grow anew each time would cost more than what is in it.
-pub(crate) enum Spare {
-    Frame(FrameBuf),
-    Items(Vec<Item>),
 }
 
 /// The batch that is being decided.
@@ -78,20 +84,21 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// How many records it has.
-    pub(crate) fn len(&self) -> usize {
-        self.batch.frame.count() as usize
-    }
-
-    /// Makes sure that the frame takes `bytes` more where it is. What was not foreseen (what came after
+    /// Makes sure that a frame which has `bytes` takes `more` where it is. What was not foreseen (what came after
     /// the first, holds that expire ahead, a reversal of many postings) grows into the rest of the segment, which needs no
     /// space on the disk.
-    pub(crate) fn make_room(&mut self, bytes: u64, planner: &Planner, limit: u64) -> Result<(), Full> {
-        let needed = self.batch.frame.frame_len() + bytes;
+    pub(crate) fn make_room(
+        &mut self,
+        bytes: u64,
+        more: u64,
+        planner: &Planner,
+        limit: u64,
+    ) -> Result<(), Full> {
+        let needed = bytes + more;
         if needed > self.room {
             let stays = planner.start(needed).is_ok_and(|start| start == self.start);
             if !stays || needed > limit {
-                return Err(Full { bytes });
+                return Err(Full { bytes: more });
             }
             self.room = needed;
         }

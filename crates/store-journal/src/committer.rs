@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ledger::{BookNo, Map, Position};
+use ledger::{BookNo, Map, Micros, Position};
 use parking_lot::{Mutex, RwLock};
 use store::StoreError;
 use store::meter::Meter;
 use tokio::sync::{mpsc, watch};
 
-use crate::batch::{Batch, Item, Spare};
+use crate::batch::{Batch, Item};
 use crate::index::Pairs;
 use crate::log::frame::FrameKind;
 use crate::log::run::write_run;
-use crate::log::{Disk, FrameInfo, FrameStart, KeyTable, Log, LogError, LogPosition};
+use crate::log::{Disk, FrameBuf, FrameInfo, FrameStart, KeyTable, Log, LogError, LogPosition};
 use crate::payload::split;
 use crate::snapshot::Due;
-use crate::tables::{Digests, Published};
+use crate::tables::{Digests, Published, Tables};
 use crate::task::{Spawn, Task, pause};
 
 /// The pairs of the segment that is being filled; with a sealed segment they become its run.
@@ -70,9 +70,7 @@ pub(crate) struct Committer {
     pub(crate) watchers: Arc<Watchers>,
     /// The last batch that is published, for the writer.
     pub(crate) done: watch::Sender<u64>,
-    pub(crate) spare: std::sync::mpsc::Sender<Spare>,
-    /// The last batch's, until the writer has probably let go of them, too.
-    pub(crate) items: Arc<Vec<Item>>,
+    pub(crate) spare: std::sync::mpsc::Sender<Vec<Item>>,
     /// Told when a write or sync failed: what is on the disk is not known any more, so the process has to stop.
     pub(crate) on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
     /// Told how many bytes were written, so that a snapshot is made from time to time.
@@ -104,8 +102,8 @@ impl Committer {
     }
 
     async fn commit(&mut self, mut batch: Batch) -> Result<(), LogError> {
-        if let Some(start) = batch.start {
-            let (info, position) = match self.write(start, &mut batch).await {
+        if let Some((start, frame)) = batch.frame.take() {
+            let (info, position) = match self.write(start, &frame, batch.time).await {
                 Ok(done) => done,
                 Err(error) => {
                     for (reply, answers) in batch.replies {
@@ -117,10 +115,13 @@ impl Committer {
             if let Some(sealed) = info.sealed {
                 self.seal(sealed);
             }
-            self.publish(&batch, position).await;
-            self.snapshots.wrote(batch.frame.frame_len());
-            self.meter.journal_bytes.add(batch.frame.frame_len());
+            self.publish(&batch.items, &frame, position).await;
+            let bytes = frame.lock().frame_len();
+            self.snapshots.wrote(bytes);
+            self.meter.journal_bytes.add(bytes);
             self.meter.batches.observe(batch.items.len() as u64);
+            // Before the writer hears that it is done: then it alone has the frame, and can use it again.
+            drop(frame);
         }
         pause().await;
         // The writer may be gone.
@@ -128,27 +129,22 @@ impl Committer {
         for (reply, answers) in batch.replies {
             reply.send(answers);
         }
-        batch.frame.clear();
-        // The writer may be gone; then nobody needs it.
-        let _ = self.spare.send(Spare::Frame(batch.frame));
-        // Those before are mostly nobody else's by now. To drop what is in them takes time, which this task has and the writer has
-        // not.
-        let before = std::mem::replace(&mut self.items, batch.items);
-        if let Some(mut items) = Arc::into_inner(before) {
-            items.clear();
-            let _ = self.spare.send(Spare::Items(items));
-        }
+        // To drop what is in them takes time, which this task has and the writer has not. It may be gone.
+        batch.items.clear();
+        let _ = self.spare.send(batch.items);
         Ok(())
     }
 
     async fn write(
         &self,
         start: FrameStart,
-        batch: &mut Batch,
+        frame: &Mutex<FrameBuf>,
+        time: Micros,
     ) -> Result<(FrameInfo, LogPosition), LogError> {
-        let info = self
+        let written = self
             .log
-            .write_frame(start, FrameKind::Data, batch.time.0, &mut batch.frame)?;
+            .write_frame(start, FrameKind::Data, time.0, &mut frame.lock());
+        let info = written?;
         pause().await;
         let position = self.log.sync()?;
         pause().await;
@@ -158,13 +154,11 @@ impl Committer {
     /// Shows the batch to readers. The writer put its unique keys into the table when it decided, and readers leave out what
     /// lies behind the end that they see. Reading past a newer record takes the names in it, so the keys that repeat move
     /// on in one step with the rows.
-    async fn publish(&mut self, batch: &Batch, position: LogPosition) {
-        /// So many records ahead, rows are fetched.
-        const AHEAD: usize = 8;
+    async fn publish(&mut self, items: &[Item], frame: &Mutex<FrameBuf>, position: LogPosition) {
         {
             let mut unsealed = self.unsealed.lock();
             unsealed.sequence = position.sequence;
-            for item in &*batch.items {
+            for item in items {
                 let unique = item.unique.iter().map(|hash| (*hash, item.at));
                 unsealed.pairs.unique.extend(unique);
                 let repeats = item.repeats.iter().map(|(hash, _)| (*hash, item.at));
@@ -172,24 +166,23 @@ impl Committer {
             }
         }
         pause().await;
-        debug_assert_eq!(batch.items.len(), batch.frame.count() as usize, "one for each");
-        for (item, payload) in batch.items.iter().zip(batch.frame.payloads()) {
-            let (_, canonical) = split(payload).expect("the writer put links before the record");
-            self.digests.take(item.change.book(), canonical);
+        {
+            let frame = frame.lock();
+            debug_assert_eq!(items.len(), frame.count() as usize, "one for each");
+            for (item, payload) in items.iter().zip(frame.payloads()) {
+                let (_, canonical) = split(payload).expect("the writer put links before the record");
+                self.digests.take(item.change.book(), canonical);
+            }
         }
         let same_book = |one: &Item, next: &Item| one.change.book() == next.change.book();
-        let newest = batch.items.chunk_by(same_book).filter_map(<[Item]>::last);
+        let newest = items.chunk_by(same_book).filter_map(<[Item]>::last);
         let tips: Map<_, _> = newest
             .map(|item| (item.change.book(), item.change.when().0))
             .collect();
         {
             let mut published = self.published.write();
-            for (nth, item) in batch.items.iter().enumerate() {
-                if let Some(next) = batch.items.get(nth + AHEAD) {
-                    let book = next.change.book();
-                    let accounts = next.touched.iter();
-                    accounts.for_each(|(account, _)| published.tables.prefetch(book, *account));
-                }
+            for (nth, item) in items.iter().enumerate() {
+                fetch_ahead(&published.tables, &items[nth..]);
                 published.take(&item.change, &item.touched, item.at, |_| false);
                 if let Some(account) = &item.account {
                     published.tables.share(item.change.book(), account);
@@ -230,5 +223,18 @@ impl Committer {
             Ok(run) => self.runs.push(run),
             Err(error) => tracing::warn!(%error, segment, "no thread for the run of a sealed segment"),
         }
+    }
+}
+
+/// Has brought into the caches what the records behind the first of these will change: of one the rows, and of one that is nearer
+/// what its rows lead to, once they have come.
+fn fetch_ahead(tables: &Tables, items: &[Item]) {
+    const NEAR: usize = 8;
+    const FAR: usize = 16;
+    for (book, account) in items.get(FAR).into_iter().flat_map(Item::accounts) {
+        tables.prefetch(book, account);
+    }
+    for (book, account) in items.get(NEAR).into_iter().flat_map(Item::accounts) {
+        tables.prefetch_links(book, account);
     }
 }

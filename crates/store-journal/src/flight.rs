@@ -4,120 +4,111 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ledger::Map;
+use parking_lot::Mutex;
 
-use crate::batch::Item;
-use crate::log::Locator;
+use crate::batch::SharedFrame;
+use crate::log::{FrameBuf, FrameStart, Locator};
 
-/// Room for more bytes of payloads is given back: a frame seldom has so many.
-const MOST_SPARE: usize = 4 << 20;
+/// A larger frame is not used again: few batches need so many bytes.
+const MOST_SPARE: u64 = 4 << 20;
 
-/// A batch on its way.
+/// The records of a frame by the keys of theirs that may repeat, each the newest.
+type Repeats = Map<u64, Locator>;
+
+/// A frame on its way to the disk.
 struct Flight {
     batch: u64,
-    /// By where they will lie, which ascends. The committer has them too.
-    items: Arc<Vec<Item>>,
-    kept: Kept,
-}
-
-/// What the log does not have yet, or the key table.
-#[derive(Default)]
-struct Kept {
-    /// What the records' payloads are, one behind the other, and where each ends.
-    payloads: Vec<u8>,
-    ends: Vec<usize>,
-    repeats: Map<u64, Locator>,
-}
-
-impl Kept {
-    fn payload(&self, nth: usize) -> &[u8] {
-        let start = nth.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.payloads[start..self.ends[nth]]
-    }
-
-    fn clear(&mut self) {
-        self.payloads.clear();
-        self.ends.clear();
-        self.repeats.clear();
-    }
+    start: FrameStart,
+    /// The committer has it, too, until the batch is published.
+    frame: SharedFrame,
+    repeats: Repeats,
 }
 
 /// All of them: few, so that each is asked. One is forgotten as a whole, without a search for what is in it.
 #[derive(Default)]
 pub(crate) struct InFlight {
-    /// What is being filled.
-    items: Vec<Item>,
-    kept: Kept,
+    /// Where the frame begins that is being filled, or was last.
+    start: Option<FrameStart>,
+    frame: FrameBuf,
+    repeats: Repeats,
     /// What was closed, oldest first.
     flights: VecDeque<Flight>,
     /// Empty ones that are used again: what grows from nothing each time would cost more than what it holds.
-    spare: Vec<Kept>,
+    spare: Vec<(FrameBuf, Repeats)>,
 }
 
 impl InFlight {
-    /// Begins a batch, in the room of an earlier one.
-    pub(crate) fn open(&mut self, room: Vec<Item>) {
+    /// Begins a frame.
+    pub(crate) fn open(&mut self, start: FrameStart) {
         debug_assert!(
-            self.kept.ends.is_empty(),
+            self.frame.is_empty() && self.repeats.is_empty(),
             "the one before was closed, or has nothing"
         );
-        self.items = room;
+        self.start = Some(start);
     }
 
-    /// Puts a record with the parts of its payload.
-    pub(crate) fn put(&mut self, item: Item, payload: &[&[u8]]) {
-        for part in payload {
-            self.kept.payloads.extend_from_slice(part);
-        }
-        self.kept.ends.push(self.kept.payloads.len());
-        for (hash, _) in &item.repeats {
-            self.kept.repeats.insert(*hash, item.at);
-        }
-        self.items.push(item);
+    /// The frame that is being filled.
+    pub(crate) const fn frame(&self) -> &FrameBuf {
+        &self.frame
     }
 
-    /// Ends the batch; gives what is in it.
-    pub(crate) fn close(&mut self, batch: u64) -> Arc<Vec<Item>> {
-        debug_assert_eq!(self.items.len(), self.kept.ends.len(), "a payload each");
-        let items = Arc::new(std::mem::take(&mut self.items));
+    /// Puts a record that will lie at `at`: the parts of its payload, and its keys that may repeat.
+    pub(crate) fn put(&mut self, at: Locator, payload: &[&[u8]], repeats: impl Iterator<Item = u64>) {
+        self.frame.push_parts(payload);
+        self.repeats.extend(repeats.map(|hash| (hash, at)));
+    }
+
+    /// Ends the frame of a batch; gives where it begins and what it is, unless there is nothing in it.
+    pub(crate) fn close(&mut self, batch: u64) -> Option<(FrameStart, SharedFrame)> {
+        let start = self.start.filter(|_| !self.frame.is_empty())?;
+        let (frame, repeats) = self.spare.pop().unwrap_or_default();
+        let frame = Arc::new(Mutex::new(std::mem::replace(&mut self.frame, frame)));
         self.flights.push_back(Flight {
             batch,
-            items: Arc::clone(&items),
-            kept: std::mem::replace(&mut self.kept, self.spare.pop().unwrap_or_default()),
+            start,
+            frame: Arc::clone(&frame),
+            repeats: std::mem::replace(&mut self.repeats, repeats),
         });
-        items
+        Some((start, frame))
     }
 
     /// Forgets what is published by now: the log has the records, the key table the keys that repeat.
     pub(crate) fn prune(&mut self, published: u64) {
         let is_published = |flight: &Flight| flight.batch <= published;
         while self.flights.front().is_some_and(is_published) {
-            let Some(mut flight) = self.flights.pop_front() else {
+            let Some(flight) = self.flights.pop_front() else {
                 return;
             };
-            if flight.kept.payloads.capacity() <= MOST_SPARE {
-                flight.kept.clear();
-                self.spare.push(flight.kept);
+            let (frame, mut repeats) = (Arc::into_inner(flight.frame), flight.repeats);
+            if let Some(mut frame) = frame.map(Mutex::into_inner)
+                && frame.frame_len() <= MOST_SPARE
+            {
+                frame.clear();
+                repeats.clear();
+                self.spare.push((frame, repeats));
             }
         }
     }
 
     /// The newest record with a key that may repeat.
     pub(crate) fn newest(&self, hash: u64) -> Option<Locator> {
-        let closed = self.flights.iter().rev().map(|flight| &flight.kept);
-        let mut newest_first = std::iter::once(&self.kept).chain(closed);
-        newest_first.find_map(|kept| kept.repeats.get(&hash).copied())
+        let closed = self.flights.iter().rev().map(|flight| &flight.repeats);
+        let mut newest_first = std::iter::once(&self.repeats).chain(closed);
+        newest_first.find_map(|repeats| repeats.get(&hash).copied())
     }
 
     /// The payload of the record there.
-    pub(crate) fn payload(&self, at: Locator) -> Option<&[u8]> {
-        let closed = self
-            .flights
-            .iter()
-            .map(|flight| (flight.items.as_slice(), &flight.kept));
-        let mut all = std::iter::once((self.items.as_slice(), &self.kept)).chain(closed);
-        all.find_map(|(items, kept)| {
-            let nth = items.binary_search_by_key(&at, |item| item.at).ok()?;
-            Some(kept.payload(nth))
+    pub(crate) fn payload(&self, at: Locator) -> Option<Vec<u8>> {
+        let offset = |start: FrameStart| at.get().checked_sub(start.at.get());
+        if !self.frame.is_empty()
+            && let Some(offset) = self.start.and_then(offset)
+        {
+            return self.frame.payload(offset).map(<[u8]>::to_vec);
+        }
+        let mut newest_first = self.flights.iter().rev();
+        newest_first.find_map(|flight| {
+            let offset = offset(flight.start)?;
+            flight.frame.lock().payload(offset).map(<[u8]>::to_vec)
         })
     }
 }

@@ -86,7 +86,8 @@ pub(crate) fn fetch_rows<'a>(
         }
     }
     for (book, account) in accounts {
-        tables.prefetch_more(book, account);
+        tables.prefetch_account(book, account);
+        tables.prefetch_links(book, account);
     }
 }
 

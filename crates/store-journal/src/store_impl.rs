@@ -276,7 +276,6 @@ impl Shared {
             watchers,
             done,
             spare,
-            items: Arc::default(),
             on_fatal: Arc::clone(&self.on_fatal),
             snapshots: Arc::clone(&due),
             runs: Vec::new(),

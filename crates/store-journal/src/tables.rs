@@ -81,11 +81,15 @@ impl Tables {
         }
     }
 
-    /// The same for what these lead to, once they have come.
-    pub(crate) fn prefetch_more(&self, book: BookNo, account: AccountNo) {
+    /// The same for what these lead to, once they have come: the account itself.
+    pub(crate) fn prefetch_account(&self, book: BookNo, account: AccountNo) {
         if let Some(Some(slot)) = self.place(book, account) {
             prefetch(&*slot.account);
         }
+    }
+
+    /// And where its chains go on.
+    pub(crate) fn prefetch_links(&self, book: BookNo, account: AccountNo) {
         for (_, chain) in self.chains.of(book, account).into_iter().flatten() {
             prefetch(chain.links());
         }

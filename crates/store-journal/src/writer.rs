@@ -3,7 +3,6 @@
 //! is syncing, the next frame is filled: a small one stays open until the committer is free, and takes what has come by then;
 //! a large one goes as soon as it is.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -15,12 +14,12 @@ use store::gather::{Asked, Inbox, Submission, Wanted};
 use store::{Outcome, StoreError};
 use tokio::sync::{mpsc, watch};
 
-use crate::batch::{Batch, Change, Full, Item, Open, Spare};
+use crate::batch::{Batch, Change, Full, Item, Open};
 use crate::find::{Found, Source, corrupt, find_key_by, find_row, find_transaction_by, read_payload};
 use crate::flight::InFlight;
 use crate::index::{self, Hasher};
 use crate::log::frame::{FRAME_HEADER, RECORD_OVERHEAD};
-use crate::log::{FrameBuf, FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner, Span};
+use crate::log::{FrameStart, KeyTable, Locator, Log, LogError, LogReader, Planner, Span};
 use crate::payload::{Links, Repeats, put_links, touched};
 use crate::prefetch::fetch_rows;
 use crate::room::{MAX_WORST, worst_case};
@@ -52,8 +51,8 @@ pub(crate) struct Writer {
     pub(crate) out: mpsc::Sender<Batch>,
     /// Told which segment is filling up, so that the next one is made ahead.
     pub(crate) ahead: mpsc::UnboundedSender<Span>,
-    /// What comes back to be used again.
-    pub(crate) spare: std::sync::mpsc::Receiver<Spare>,
+    /// What comes back empty to be used again: to grow anew each time would cost more than what is in it.
+    pub(crate) spare: std::sync::mpsc::Receiver<Vec<Item>>,
     /// See [`crate::Options::cut_at`].
     pub(crate) cut_at: usize,
     state: Work,
@@ -117,7 +116,7 @@ impl Writer {
         published: watch::Receiver<u64>,
         out: mpsc::Sender<Batch>,
         ahead: mpsc::UnboundedSender<Span>,
-        spare: std::sync::mpsc::Receiver<Spare>,
+        spare: std::sync::mpsc::Receiver<Vec<Item>>,
         cut_at: usize,
     ) -> Self {
         let (reader, planner) = (log.reader(), log.planner());
@@ -148,7 +147,7 @@ impl Writer {
                 let batch = match self.open(&mut waiting) {
                     Ok(mut open) => {
                         self.fill(&mut open, &mut waiting);
-                        if waiting.is_empty() && open.len() < self.cut_at {
+                        if waiting.is_empty() && self.is_small() {
                             let more = self.more(&mut inbox).await;
                             waiting.extend(more.into_iter().map(Turn::new));
                             self.fill(&mut open, &mut waiting);
@@ -190,9 +189,14 @@ impl Writer {
         worst
     }
 
+    /// Whether the frame is worth waiting for more.
+    fn is_small(&self) -> bool {
+        (self.state.flight.frame().count() as usize) < self.cut_at
+    }
+
     /// Whether the frame is to go now: the committer has nothing else to do, and it is worth it.
-    fn is_awaited(&self, open: &Open) -> bool {
-        open.len() >= self.cut_at && self.is_free()
+    fn is_awaited(&self) -> bool {
+        !self.is_small() && self.is_free()
     }
 
     /// Makes sure that a frame of these bytes can be written, and says where.
@@ -210,30 +214,14 @@ impl Writer {
         self.planner.start(room)
     }
 
-    /// What came back to be used again.
-    fn room(&mut self) -> (FrameBuf, Vec<Item>) {
-        let (mut frame, mut items) = (None, None);
-        for spare in self.spare.try_iter() {
-            match spare {
-                Spare::Frame(empty) => frame = Some(empty),
-                Spare::Items(empty) if empty.capacity() > 0 => items = Some(empty),
-                Spare::Items(_) => {}
-            }
-        }
-        (frame.unwrap_or_default(), items.unwrap_or_default())
-    }
-
     /// Opens a frame for what waits; or gives the answers that say why there is none.
     fn open(&mut self, waiting: &mut VecDeque<Turn>) -> Result<Open, Box<Batch>> {
         self.state.number += 1;
-        let (frame, items) = self.room();
-        self.state.flight.open(items);
         let mut batch = Batch {
             number: self.state.number,
-            start: None,
-            frame,
+            frame: None,
             time: (self.clock)(),
-            items: Arc::default(),
+            items: self.spare.try_recv().unwrap_or_default(),
             replies: Vec::new(),
         };
         let room = self.foresee(waiting).max(std::mem::take(&mut self.state.needed)) + FRAME_HEADER as u64;
@@ -256,6 +244,7 @@ impl Writer {
                 return Err(Box::new(batch));
             }
         };
+        self.state.flight.open(start);
         if let Some(span) = self.planner.next_is_due() {
             // Nobody makes segments ahead any more; then they are made when they are needed.
             let _ = self.ahead.send(span);
@@ -275,7 +264,7 @@ impl Writer {
                 continue;
             }
             if ahead == 0 {
-                if self.is_awaited(open) {
+                if self.is_awaited() {
                     return;
                 }
                 ahead = GROUP.min(self.cut_at).max(1);
@@ -292,11 +281,10 @@ impl Writer {
 
     /// Ends the frame where it is.
     fn close(&mut self, open: Open) -> Batch {
-        let Open { mut batch, start, .. } = open;
-        if !batch.frame.is_empty() {
-            self.planner.advance(start, batch.frame.frame_len());
-            batch.start = Some(start);
-            batch.items = self.state.flight.close(batch.number);
+        let (mut batch, bytes) = (open.batch, self.state.flight.frame().frame_len());
+        batch.frame = self.state.flight.close(batch.number);
+        if let Some((start, _)) = batch.frame {
+            self.planner.advance(start, bytes);
         }
         batch
     }
@@ -318,6 +306,12 @@ impl Writer {
         fetch_rows(&self.tables, &self.keys, &self.state.hashes, commands);
     }
 
+    /// Makes sure that the frame takes so many bytes more.
+    fn make_room(&self, open: &mut Open, bytes: u64) -> Result<(), Full> {
+        let here = self.state.flight.frame().frame_len();
+        open.make_room(here, bytes, &self.planner, self.log.max_frame())
+    }
+
     /// Takes the first that waits in a submission, and answers it. Where the frame is full it waits on: the next one has it, or
     /// does not come about.
     fn take(&mut self, open: &mut Open, turn: &mut Turn) -> Result<(), Full> {
@@ -335,7 +329,7 @@ impl Writer {
             }
             Some(Asked::Adopt(record)) => self.adopt(open, record),
             Some(Asked::Room(bytes)) => {
-                let made = open.make_room(*bytes, &self.planner, self.log.max_frame());
+                let made = self.make_room(open, *bytes);
                 made.map(|()| Outcome::Nothing).map_err(Stop::from)
             }
             None => return Ok(()),
@@ -496,7 +490,7 @@ impl Writer {
         unique: SmallVec<[u64; 2]>,
     ) -> Result<(), Stop> {
         debug_assert_eq!(unique, self.hasher.unique(record));
-        let at = open.start.record(open.batch.frame.next_offset());
+        let at = open.start.record(self.state.flight.frame().next_offset());
         let mut repeats = SmallVec::new();
         for hash in self.hasher.repeats(record) {
             repeats.push((hash, self.newest(hash)?));
@@ -507,7 +501,7 @@ impl Writer {
         work.links.clear();
         encode(record, &mut work.canonical);
         let most = work.canonical.len() + Links::most_bytes(touched.len(), repeats.len()) + RECORD_OVERHEAD;
-        open.make_room(most as u64, &self.planner, self.log.max_frame())?;
+        self.make_room(open, most as u64)?;
         let mut balances = SmallVec::new();
         let book = self.tables.take(
             &change,
@@ -521,23 +515,23 @@ impl Writer {
             balances,
             repeats: repeats.iter().map(|(_, before)| *before).collect(),
         };
+        let work = &mut self.state;
         put_links(&mut work.links, at, &links);
-        let payload: [&[u8]; 2] = [&work.links, &work.canonical];
-        open.batch.frame.push_parts(&payload);
+        let again = repeats.iter().map(|(hash, _)| *hash);
+        work.flight.put(at, &[&work.links, &work.canonical], again);
         // At once, so that the next command finds it. Readers leave out what is behind the end that they see.
         for hash in &unique {
             self.keys.insert(*hash, at);
         }
         let account = self.tables.account_of(record);
-        let item = Item {
+        open.batch.items.push(Item {
             at,
             change,
             touched,
             unique,
             repeats,
             account,
-        };
-        work.flight.put(item, &payload);
+        });
         Ok(())
     }
 
@@ -583,8 +577,8 @@ impl Source for Writer {
 
     fn read(&self, at: Locator) -> Result<(Arc<Record>, Repeats), StoreError> {
         let payload = match self.state.flight.payload(at) {
-            Some(payload) => Cow::Borrowed(payload),
-            None => Cow::Owned(self.reader.read_record(at).map_err(|error| corrupt(&error))?),
+            Some(payload) => payload,
+            None => self.reader.read_record(at).map_err(|error| corrupt(&error))?,
         };
         let (record, links) = read_payload(&payload, at, &self.tables.state, &self.hasher)?;
         Ok((record, links.repeats))

@@ -274,6 +274,12 @@ impl FrameBuf {
         records.filter_map(|record| record.ok().map(|record| record.payload))
     }
 
+    /// The payload of the record at an offset from the frame's start, if one is there.
+    pub(crate) fn payload(&self, offset: u64) -> Option<&[u8]> {
+        let behind = self.bytes.get(usize::try_from(offset).ok()?..)?;
+        Some(Records::new(behind).next()?.ok()?.payload)
+    }
+
     /// Fills in the records' checksums.
     fn check_in(&mut self) {
         let mut at = FRAME_HEADER;
