@@ -307,18 +307,60 @@ pub struct Transaction<F: Form = Sealed> {
     pub id: TransactionId,
     /// One or more postings, applied in order.
     pub postings: Postings,
-    /// Whose key its texts are under, if it has any.
-    pub party: Option<Subject>,
-    /// What the caller calls it.
-    pub reference: Option<F::Findable>,
-    /// The caller's notes.
-    pub notes: Notes<F>,
+    /// What is written about it; `None` where nothing is, see [`Texts::new`].
+    pub texts: Option<Box<Texts<F>>>,
     /// For what day it counts; `None` is when it is recorded.
     pub effective_at: Option<Micros>,
     /// Reserve instead of post.
     pub hold: Option<HoldTerms>,
     /// Post below the floor.
     pub force: bool,
+}
+
+impl<F: Form> Transaction<F> {
+    /// Whether anything is written about it.
+    #[must_use]
+    pub const fn has_text(&self) -> bool {
+        self.texts.is_some()
+    }
+
+    /// What the caller calls it.
+    #[must_use]
+    pub fn reference(&self) -> Option<&F::Findable> {
+        self.texts.as_ref()?.reference.as_ref()
+    }
+
+    /// The caller's own id of it.
+    #[must_use]
+    pub fn external_id(&self) -> Option<&F::Findable> {
+        self.texts.as_ref()?.notes.external_id.as_ref()
+    }
+}
+
+/// What is written about a transaction.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Texts<F: Form = Sealed> {
+    /// Whose key they are under.
+    pub party: Option<Subject>,
+    /// What the caller calls it.
+    pub reference: Option<F::Findable>,
+    /// The caller's notes.
+    pub notes: Notes<F>,
+}
+
+impl<F: Form> Texts<F> {
+    /// Those of a transaction. Most have none; so they take a word of it, or each would be half as large again.
+    #[must_use]
+    pub fn new(party: Option<Subject>, reference: Option<F::Findable>, notes: Notes<F>) -> Option<Box<Self>> {
+        let any = reference.is_some() || !notes.is_empty();
+        any.then(|| {
+            Box::new(Self {
+                party,
+                reference,
+                notes,
+            })
+        })
+    }
 }
 
 /// How a hold ends by itself.

@@ -46,7 +46,7 @@ pub use codec::{DecodeError, Names, decode, encode, encoded_len, fingerprint, pe
 pub use command::{
     AccountChange, Action, Capture, ClientChange, Command, CreditChange, CustomerChange, Fingerprint,
     HoldTerms, Key, KeyRotation, LimitChange, NewAccount, NewApiKey, NewClient, NewCustomer, Parts, Patch,
-    Posting, Postings, Release, Reverse, Transaction,
+    Posting, Postings, Release, Reverse, Texts, Transaction,
 };
 pub use decide::{Decided, Decision, decide, decide_new};
 pub use id::{AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position, TransactionId};

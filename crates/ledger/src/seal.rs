@@ -3,7 +3,7 @@
 
 use crate::command::{
     AccountChange, Action, ClientChange, CustomerChange, KeyRotation, NewAccount, NewApiKey, NewClient,
-    NewCustomer, Patch, Transaction,
+    NewCustomer, Patch, Texts, Transaction,
 };
 use crate::register::Notes;
 use crate::text::{Field, Findable, Form, Place, Plain, Sealer, Subject, Text};
@@ -226,22 +226,10 @@ impl AccountChange<Plain> {
 impl Transaction<Plain> {
     fn seal(self, party: Subject, sealer: &mut impl Sealer) -> Transaction {
         let id = self.id.0;
-        let party = self.has_text().then_some(self.party.unwrap_or(party));
-        let mut of = Of {
-            sealer,
-            party: party.unwrap_or(Subject::OPERATOR),
-            id,
-        };
         Transaction {
             id: self.id,
             postings: self.postings,
-            party,
-            reference: of.found_option(Field::Reference, self.reference),
-            notes: of.notes(
-                Field::TransactionExternalId,
-                Field::TransactionMetadata,
-                self.notes,
-            ),
+            texts: self.texts.and_then(|texts| texts.seal(id, party, sealer)),
             effective_at: self.effective_at,
             hold: self.hold,
             force: self.force,
@@ -249,11 +237,19 @@ impl Transaction<Plain> {
     }
 }
 
-impl<F: Form> Transaction<F> {
-    /// Whether anything in it is about people.
-    #[must_use]
-    pub fn has_text(&self) -> bool {
-        self.reference.is_some() || !self.notes.is_empty()
+impl Texts<Plain> {
+    fn seal(self, id: u128, party: Subject, sealer: &mut impl Sealer) -> Option<Box<Texts>> {
+        let party = self.party.unwrap_or(party);
+        let mut of = Of { sealer, party, id };
+        Texts::new(
+            Some(party),
+            of.found_option(Field::Reference, self.reference),
+            of.notes(
+                Field::TransactionExternalId,
+                Field::TransactionMetadata,
+                self.notes,
+            ),
+        )
     }
 }
 

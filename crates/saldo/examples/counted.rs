@@ -118,9 +118,7 @@ impl Core {
         let transaction = Transaction {
             id,
             postings: posting(AccountId(nth + 1), AccountId(nth + 2)),
-            party: None,
-            reference: None,
-            notes: Notes::default(),
+            texts: None,
             effective_at: None,
             hold,
             force: false,

@@ -122,10 +122,10 @@ pub fn check_texts(action: &Action<Plain>) -> Result<(), Problem> {
 }
 
 fn check_transaction(one: &Transaction<Plain>) -> Result<(), Problem> {
-    one.reference
-        .as_deref()
-        .map_or(Ok(()), |text| check_text("reference", text))?;
-    check_notes(&one.notes)
+    let Some(texts) = &one.texts else { return Ok(()) };
+    let reference = texts.reference.as_deref();
+    reference.map_or(Ok(()), |text| check_text("reference", text))?;
+    check_notes(&texts.notes)
 }
 
 impl Service {

@@ -186,22 +186,24 @@ impl Service {
         let mut with_text: Vec<_> = asked
             .iter_mut()
             .flat_map(|asked| transactions(&mut asked.action))
-            .filter(|transaction| transaction.has_text())
+            .filter_map(|transaction| {
+                Some((transaction.postings.first().copied(), transaction.texts.as_mut()?))
+            })
             .collect();
-        let first = with_text.iter().filter_map(|one| one.postings.first());
+        let first = with_text.iter().filter_map(|(first, _)| *first);
         let accounts: Vec<_> = first.flat_map(|first| [first.from, first.to]).collect();
         let owners = self.account_owners(caller.viewer.book, &accounts).await?;
-        for transaction in &mut with_text {
-            let owner = transaction
-                .postings
-                .first()
-                .and_then(|first| owner_of(first, &owners));
-            transaction.party = Some(owner.unwrap_or(root));
+        for (first, texts) in &mut with_text {
+            let owner = first.and_then(|first| owner_of(&first, &owners));
+            texts.party = Some(owner.unwrap_or(root));
         }
-        let parties = with_text.iter().filter_map(|one| one.party).chain([root]);
+        let parties = with_text
+            .iter()
+            .filter_map(|(_, texts)| texts.party)
+            .chain([root]);
         let keys = self.text_keys(&parties.collect::<Vec<_>>()).await?;
-        for transaction in with_text {
-            transaction.party = transaction
+        for (_, texts) in with_text {
+            texts.party = texts
                 .party
                 .filter(|party| keys.get(*party).is_some())
                 .or(Some(root));

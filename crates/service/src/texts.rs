@@ -2,7 +2,7 @@
 
 use ledger::{
     Account, ApiKey, Client, Customer, Dunning, Field, Findable, Notes, Place, Plain, Record, Subject, Text,
-    Transaction,
+    Texts,
 };
 
 use crate::Service;
@@ -135,43 +135,43 @@ impl Keys {
         of.text(Field::KeyLabel, &key.label)
     }
 
-    fn of_transaction(&self, transaction: &Transaction) -> Of<'_> {
-        Of {
+    /// What is written about the `nth` transaction of a record, and what opens it.
+    fn of_transaction<'a>(&self, record: &'a Record, nth: usize) -> Option<(Of<'_>, &'a Texts)> {
+        let transaction = record.transaction(nth)?;
+        let texts = transaction.texts.as_deref()?;
+        let of = Of {
             keys: self,
             // One that names nobody can be opened by nobody.
-            party: transaction.party.unwrap_or(Subject(u128::MAX)),
+            party: texts.party.unwrap_or(Subject(u128::MAX)),
             id: transaction.id.0,
-        }
+        };
+        Some((of, texts))
     }
 
     /// The reference of the `nth` transaction of a record.
     pub(crate) fn reference(&self, record: &Record, nth: usize) -> Result<Option<Box<str>>, Problem> {
-        let Some(transaction) = record.transaction(nth) else {
-            return Ok(None);
-        };
-        let reference = transaction.reference.as_ref();
-        self.of_transaction(transaction)
-            .findable(Field::Reference, reference)
+        match self.of_transaction(record, nth) {
+            Some((of, texts)) => of.findable(Field::Reference, texts.reference.as_ref()),
+            None => Ok(None),
+        }
     }
 
     /// What was written on the `nth` transaction of a record.
     pub(crate) fn transaction(&self, record: &Record, nth: usize) -> Result<TransactionTexts, Problem> {
-        let Some(transaction) = record.transaction(nth) else {
+        let Some((of, texts)) = self.of_transaction(record, nth) else {
             return Ok(TransactionTexts::default());
         };
         let (id, metadata) = (Field::TransactionExternalId, Field::TransactionMetadata);
         Ok(TransactionTexts {
-            reference: self.reference(record, nth)?,
-            notes: self
-                .of_transaction(transaction)
-                .notes(id, metadata, &transaction.notes)?,
+            reference: of.findable(Field::Reference, texts.reference.as_ref())?,
+            notes: of.notes(id, metadata, &texts.notes)?,
         })
     }
 }
 
 /// Whose the texts of the `nth` transaction of a record are, if it has any.
 fn party_of_transaction(record: &Record, nth: usize) -> Option<Subject> {
-    record.transaction(nth)?.party
+    record.transaction(nth)?.texts.as_ref()?.party
 }
 
 impl Service {

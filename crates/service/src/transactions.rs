@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ledger::{
     AccountId, Action, AssetName, Booked, Code, Command, Entry, Field, HoldTerms, Map, Micros, Move, Notes,
-    Parts, Plain, Position, Postings, Record, Reverse, Scopes, Transaction, TransactionId,
+    Parts, Plain, Position, Postings, Record, Reverse, Scopes, Texts, Transaction, TransactionId,
 };
 use store::{EntryKind, Listed, Outcome, Page, Stamped, TransactionFilter, TransactionView};
 
@@ -445,9 +445,7 @@ fn transaction(input: PostTransaction) -> Transaction<Plain> {
     Transaction {
         id: input.id.unwrap_or_else(|| TransactionId(new_id())),
         postings: input.postings,
-        party: None,
-        reference: input.reference.map(Into::into),
-        notes: input.notes,
+        texts: Texts::new(None, input.reference.map(Into::into), input.notes),
         effective_at: input.effective_at,
         hold: input.hold,
         force: input.force,

@@ -155,12 +155,12 @@ async fn the_same_request_is_sealed_anew_and_known_again() {
     assert!(again.replayed && again.record == one.record && again.texts == one.texts);
     let two = world.post(post(), named("two")).await.unwrap();
     let metadata = |done: &service::TransactionDone| {
-        let transaction = done.record.transaction(0).unwrap();
-        transaction.notes.metadata.clone().unwrap().bytes().to_vec()
+        let texts = done.record.transaction(0).unwrap().texts.clone().unwrap();
+        texts.notes.metadata.unwrap().bytes().to_vec()
     };
     assert_ne!(metadata(&one), metadata(&two));
     assert_eq!(metadata(&one).len(), 2 + 40, "bytes beyond the text");
-    let reference = one.record.transaction(0).unwrap().reference.clone().unwrap();
+    let reference = one.record.transaction(0).unwrap().reference().cloned().unwrap();
     assert_eq!(reference.bytes().len(), 4 + 32);
     assert_eq!(one.record.fingerprint, two.record.fingerprint);
     // Who has the journal and not the key of the book can't try what was asked.

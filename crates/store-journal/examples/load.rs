@@ -73,9 +73,7 @@ fn transfer(random: &mut Random, accounts: u64) -> Command {
     let transaction = Transaction {
         id: TransactionId(id),
         postings,
-        party: None,
-        reference: None,
-        notes: Notes::default(),
+        texts: None,
         effective_at: None,
         hold: None,
         force: false,

@@ -183,10 +183,10 @@ impl Hasher {
             let Some(transaction) = record.transaction(nth) else {
                 continue;
             };
-            if let Some(text) = &transaction.reference {
+            if let Some(text) = transaction.reference() {
                 hashes.push(self.reference(book, text.lookup()));
             }
-            if let Some(text) = &transaction.notes.external_id {
+            if let Some(text) = transaction.external_id() {
                 hashes.push(self.external_id(book, text.lookup()));
             }
         }

@@ -1,6 +1,6 @@
 //! How many bytes the record of a command may take, so that its frame has room before it is decided.
 
-use ledger::{Action, Bytes, Command, Findable, State, TransactionId};
+use ledger::{Action, Bytes, Command, Findable, State, Text, TransactionId};
 use store::gather::Asked;
 
 /// No more is foreseen for a frame; it may grow beyond.
@@ -27,12 +27,15 @@ fn worst_of_command(state: &State, command: &Command) -> u64 {
         let hold = state.book(command.book).and_then(|book| book.holds.peek(hold));
         hold.map_or(1, |hold| hold.postings.len()) as u64
     };
-    let findable = |text: &Option<Findable>| text.as_ref().map_or(0, |text| text.bytes().len() as u64 + 16);
+    let texts = |texts: &ledger::Texts| {
+        let findable = [&texts.reference, &texts.notes.external_id];
+        let findable = findable.into_iter().flatten().map(Findable::bytes);
+        let metadata = texts.notes.metadata.iter().map(Text::bytes);
+        let all = findable.chain(metadata).map(|bytes| bytes.len() as u64 + 16);
+        all.sum::<u64>()
+    };
     let transaction = |t: &ledger::Transaction| {
-        let metadata = t.notes.metadata.as_ref();
-        let metadata = metadata.map_or(0, |text| text.bytes().len() as u64 + 16);
-        let texts = findable(&t.reference) + findable(&t.notes.external_id) + metadata;
-        96 + texts + t.postings.len() as u64 * (MOVE + 80)
+        96 + t.texts.as_deref().map_or(0, texts) + t.postings.len() as u64 * (MOVE + 80)
     };
     HEAD + match &command.action {
         Action::Post(t) => transaction(t),

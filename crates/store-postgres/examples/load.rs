@@ -52,9 +52,7 @@ fn transfer(id: u128, accounts: u64) -> Command {
     let transaction = Transaction {
         id: TransactionId(u128::from_le_bytes(hash.as_bytes()[16..].try_into().expect("sixteen bytes")) >> 1),
         postings: [posting].into_iter().collect(),
-        party: None,
-        reference: None,
-        notes: Notes::default(),
+        texts: None,
         effective_at: None,
         hold: None,
         force: false,

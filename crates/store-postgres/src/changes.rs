@@ -149,11 +149,9 @@ impl History {
         let at = rows::position(record.position);
         let booked = &record.booked()[nth];
         if let Some(asked) = record.transaction(nth) {
-            let reference = asked
-                .reference
-                .as_ref()
-                .map(|text| Mention::Reference(text.lookup()));
-            let external_id = asked.notes.external_id.as_ref();
+            let reference = asked.reference();
+            let reference = reference.map(|text| Mention::Reference(text.lookup()));
+            let external_id = asked.external_id();
             let external_id = external_id.map(|text| Mention::ExternalId(text.lookup()));
             self.mentions.extend(
                 reference

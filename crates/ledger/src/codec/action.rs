@@ -5,7 +5,7 @@ use crate::asset::{AssetKind, AssetName};
 use crate::command::{
     AccountChange, Action, Capture, ClientChange, CreditChange, CustomerChange, HoldTerms, KeyRotation,
     LimitChange, NewAccount, NewApiKey, NewClient, NewCustomer, Parts, Patch, Posting, Release, Reverse,
-    Transaction,
+    Texts, Transaction,
 };
 use crate::id::{AccountId, ApiKeyId, ClientId, CustomerId, Owner, TransactionId};
 use crate::register::{AccountStatus, Decimal, Notes, Purpose, Rate, Scopes};
@@ -255,13 +255,14 @@ fn put_transaction<F: Form>(w: &mut Writer<'_>, transaction: &Transaction<F>, sh
         Shape::Record { booked } => (true, !booked),
         Shape::Request { id_given } => (id_given, true),
     };
-    let notes = &transaction.notes;
+    let texts = transaction.texts.as_deref();
+    let metadata = texts.and_then(|texts| texts.notes.metadata.as_ref());
     let terms = transaction.hold;
     w.byte(put_flags(&[
         with_postings,
-        transaction.reference.is_some(),
-        notes.external_id.is_some(),
-        notes.metadata.is_some(),
+        transaction.reference().is_some(),
+        transaction.external_id().is_some(),
+        metadata.is_some(),
         transaction.effective_at.is_some(),
         terms.is_some(),
         terms.is_some_and(|terms| terms.expires_at.is_some()),
@@ -270,13 +271,16 @@ fn put_transaction<F: Form>(w: &mut Writer<'_>, transaction: &Transaction<F>, sh
     if with_id {
         w.bytes(&transaction.id.to_bytes());
     }
-    if shape.is_record() && transaction.has_text() {
-        w.option(transaction.party, |w, party| w.bytes(&party.0.to_be_bytes()));
+    if let Some(texts) = texts.filter(|_| shape.is_record()) {
+        w.option(texts.party, |w, party| w.bytes(&party.0.to_be_bytes()));
     }
-    for text in [&transaction.reference, &notes.external_id].into_iter().flatten() {
+    for text in [transaction.reference(), transaction.external_id()]
+        .into_iter()
+        .flatten()
+    {
         w.text(text);
     }
-    if let Some(metadata) = &notes.metadata {
+    if let Some(metadata) = metadata {
         w.text(metadata);
     }
     for at in [transaction.effective_at, terms.and_then(|terms| terms.expires_at)]
@@ -548,9 +552,7 @@ fn take_transaction(r: &mut Reader<'_>) -> Decoded<Transaction> {
     Ok(Transaction {
         id,
         postings,
-        party,
-        reference,
-        notes,
+        texts: Texts::new(party, reference, notes),
         effective_at,
         hold,
         force: is(7),

@@ -103,9 +103,7 @@ fn transaction() -> impl Strategy<Value = Transaction> {
         .prop_map(|(id, postings, hold, force)| Transaction {
             id,
             postings: Postings::from_vec(postings),
-            party: None,
-            reference: None,
-            notes: Notes::default(),
+            texts: None,
             effective_at: None,
             hold: hold.map(|seconds| HoldTerms {
                 expires_at: seconds.map(|seconds| Micros(START + seconds * 1_000_000)),

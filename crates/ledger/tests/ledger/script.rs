@@ -492,9 +492,7 @@ impl Script {
         Transaction {
             id,
             postings,
-            party: None,
-            reference: None,
-            notes: Notes::default(),
+            texts: None,
             effective_at: None,
             hold: (verb == "hold").then_some(HoldTerms { expires_at }),
             force,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ledger::{AccountNo, BookNo, Findable, Hold, HoldStatus, Lookup, Position, Record, TransactionId};
+use ledger::{
+    AccountNo, BookNo, Findable, Hold, HoldStatus, Lookup, Position, Record, Transaction, TransactionId,
+};
 use store::{
     Cursor, HoldFilter, Listed, Page, Stamped, StoreError, TransactionFilter, TransactionView, Viewer,
 };
@@ -201,8 +203,8 @@ impl View {
 
 fn is_wanted(record: &Record, nth: usize, filter: &TransactionFilter, account: Option<AccountNo>) -> bool {
     let asked = record.transaction(nth);
-    let reference = asked.and_then(|t| t.reference.as_ref());
-    let external_id = asked.and_then(|t| t.notes.external_id.as_ref());
+    let reference = asked.and_then(Transaction::reference);
+    let external_id = asked.and_then(Transaction::external_id);
     let fits = |wanted: Option<Lookup>, has: Option<&Findable>| {
         wanted.is_none() || wanted == has.map(Findable::lookup)
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ledger::{
     AccountId, Action, Amount, AssetName, BookNo, ClientId, Command, Findable, Fingerprint, HoldTerms, Key,
-    Lookup, Micros, NewAccount, NewClient, Notes, Owner, Posting, Purpose, Transaction, TransactionId,
+    Lookup, Micros, NewAccount, NewClient, Notes, Owner, Posting, Purpose, Texts, Transaction, TransactionId,
     fingerprint,
 };
 use store::suite::{Random, now};
@@ -97,17 +97,16 @@ pub(crate) fn post(random: &mut Random, accounts: u64) -> Command {
         asset,
         amount,
     };
+    let reference = random.percent(30).then(|| {
+        Findable::new(
+            Lookup([u8::try_from(random.below(5)).expect("small"); 16]),
+            b"sealed",
+        )
+    });
     let transaction = Transaction {
         id: TransactionId(id),
         postings: [posting].into_iter().collect(),
-        party: None,
-        reference: random.percent(30).then(|| {
-            Findable::new(
-                Lookup([u8::try_from(random.below(5)).expect("small"); 16]),
-                b"sealed",
-            )
-        }),
-        notes: Notes::default(),
+        texts: Texts::new(None, reference, Notes::default()),
         effective_at: random
             .percent(20)
             .then(|| Micros(i64::try_from(random.below(1 << 50)).expect("small"))),

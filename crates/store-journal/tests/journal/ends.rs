@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use ledger::{
-    AccountId, Action, Amount, AssetName, BookNo, Command, HoldTerms, Micros, Notes, Position, Posting,
+    AccountId, Action, Amount, AssetName, BookNo, Command, HoldTerms, Micros, Position, Posting,
     Reverse, Transaction, TransactionId,
 };
 use store::suite::{Random, now};
@@ -32,9 +32,7 @@ fn transaction(id: u128, postings: Vec<Posting>) -> Transaction {
     Transaction {
         id: TransactionId(id),
         postings: postings.into(),
-        party: None,
-        reference: None,
-        notes: Notes::default(),
+        texts: None,
         effective_at: None,
         hold: None,
         force: false,

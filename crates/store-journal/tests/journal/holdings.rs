@@ -38,9 +38,7 @@ fn post(id: u128, from: u128, to: u128) -> Command {
     let transaction = Transaction {
         id: TransactionId(id),
         postings: [posting].into_iter().collect(),
-        party: None,
-        reference: None,
-        notes: Notes::default(),
+        texts: None,
         effective_at: None,
         hold: None,
         force: false,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ledger::{AccountNo, Findable, Hold, Lookup, Record, TransactionId};
+use ledger::{AccountNo, Findable, Hold, Lookup, Record, Transaction, TransactionId};
 use store::{Cursor, HoldFilter, Listed, Page, Stamped, TransactionFilter, TransactionView, Viewer};
 use tokio::try_join;
 use tokio_postgres::Row;
@@ -259,8 +259,8 @@ fn accounts_of(record: &Record, nth: usize) -> BTreeSet<AccountNo> {
 /// Whether the `nth` transaction of a record is asked for, times aside.
 fn is_wanted(record: &Record, nth: usize, filter: &TransactionFilter, account: Option<AccountNo>) -> bool {
     let asked = record.transaction(nth);
-    let reference = asked.and_then(|asked| asked.reference.as_ref());
-    let external_id = asked.and_then(|asked| asked.notes.external_id.as_ref());
+    let reference = asked.and_then(Transaction::reference);
+    let external_id = asked.and_then(Transaction::external_id);
     let fits = |wanted: Option<Lookup>, has: Option<&Findable>| {
         wanted.is_none() || wanted == has.map(Findable::lookup)
     };

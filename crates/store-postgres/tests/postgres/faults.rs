@@ -107,9 +107,7 @@ pub(crate) fn post(book: BookNo, id: u128) -> Command {
     let action = Action::Post(Transaction {
         id: TransactionId(id),
         postings: [posting].into_iter().collect(),
-        party: None,
-        reference: None,
-        notes: Notes::default(),
+        texts: None,
         effective_at: None,
         hold: None,
         force: false,

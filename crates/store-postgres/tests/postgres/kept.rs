@@ -2,7 +2,7 @@
 
 use ledger::{
     AccountChange, AccountId, AccountStatus, Action, Amount, ApiKeyId, AssetName, BookNo, Code, Command,
-    NewApiKey, Notes, Position, Posting, Purpose, Scopes, Transaction, TransactionId,
+    NewApiKey, Position, Posting, Purpose, Scopes, Transaction, TransactionId,
 };
 use store::{AsOf, Outcome, Page, Store, StoreError, Viewer};
 use store_postgres::{PostgresStore, Url};
@@ -32,9 +32,7 @@ fn transaction(id: u128, (from, to): (AccountId, AccountId), amount: u128) -> Tr
     Transaction {
         id: TransactionId(id),
         postings: [posting].into_iter().collect(),
-        party: None,
-        reference: None,
-        notes: Notes::default(),
+        texts: None,
         effective_at: None,
         hold: None,
         force: false,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ledger::{
     Account, AccountId, AccountNo, Amount, ApiKey, Asset, AssetName, AssetRef, BookNo, Booked, Client,
     ClientId, Customer, CustomerId, Decimal, Entry, Findable, Hold, HoldStatus, Lookup, Micros, Owner,
-    Purpose, RateRow, Record, TransactionId,
+    Purpose, RateRow, Record, Transaction, TransactionId,
 };
 
 use super::book::{Book, Moved, World, add_up};
@@ -445,8 +445,8 @@ impl<'a> View<'a> {
 
 fn is_asked_for(record: &Record, nth: usize, filter: &TransactionFilter) -> bool {
     let asked = record.transaction(nth);
-    let reference = asked.and_then(|asked| asked.reference.as_ref());
-    let external_id = asked.and_then(|asked| asked.notes.external_id.as_ref());
+    let reference = asked.and_then(Transaction::reference);
+    let external_id = asked.and_then(Transaction::external_id);
     let mut moves = record.booked()[nth].moves.iter();
     let mut touches = |id| moves.any(|m| m.from.id == id || m.to.id == id);
     fits(filter.reference, reference)

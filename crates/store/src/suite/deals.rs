@@ -2,7 +2,7 @@
 
 use ledger::{
     AccountId, Action, Amount, AssetName, Capture, Command, CreditChange, HoldTerms, LimitChange, Micros,
-    Notes, Owner, Parts, Posting, Purpose, Release, Reverse, Subject, Transaction, TransactionId,
+    Notes, Owner, Parts, Posting, Purpose, Release, Reverse, Subject, Texts, Transaction, TransactionId,
 };
 
 use super::register::asset;
@@ -107,23 +107,22 @@ impl Stream {
             60..85 => Some(self.now.plus(-(self.random.below(20) as i64) * day)),
             _ => Some(self.now.plus(self.random.below(20) as i64 * day)),
         };
-        let mut transaction = Transaction {
+        let party = self.random.percent(95).then(|| Subject(self.random.wide()));
+        Transaction {
             id: self.transaction_id(book),
             postings: (0..count).map(|_| self.posting(book)).collect(),
-            party: None,
-            reference: self.findable(50),
-            notes: Notes {
-                external_id: self.findable(20),
-                metadata: self.text(10),
-            },
+            texts: Texts::new(
+                party,
+                self.findable(50),
+                Notes {
+                    external_id: self.findable(20),
+                    metadata: self.text(10),
+                },
+            ),
             effective_at: effective,
             hold,
             force: self.random.percent(6),
-        };
-        if transaction.has_text() && self.random.percent(95) {
-            transaction.party = Some(Subject(self.random.wide()));
         }
-        transaction
     }
 
     /// A new id, or, seldom, one that the expiry of a hold will have.
@@ -383,9 +382,7 @@ impl Stream {
         let transaction = Transaction {
             id,
             postings: [posting].into_iter().collect(),
-            party: None,
-            reference: None,
-            notes: Notes::default(),
+            texts: None,
             effective_at: None,
             hold,
             force: false,

@@ -146,9 +146,7 @@ impl Scene {
         let action = Action::Post(Transaction {
             id,
             postings: [posting].into_iter().collect(),
-            party: None,
-            reference: None,
-            notes: Notes::default(),
+            texts: None,
             effective_at: None,
             hold: None,
             force: false,

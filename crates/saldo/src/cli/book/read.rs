@@ -5,7 +5,7 @@ use std::fmt;
 use ledger::{
     AccountChange, AccountId, AccountStatus, Action, Amount, AssetKind, AssetName, Capture, ClientChange,
     ClientId, CreditChange, CustomerChange, CustomerId, Decimal, EXPONENT_MAX, HoldTerms, Micros, NewAccount,
-    NewClient, NewCustomer, Owner, Parts, Plain, Purpose, Release, Reverse, TransactionId,
+    NewClient, NewCustomer, Owner, Parts, Plain, Purpose, Release, Reverse, Texts, TransactionId,
 };
 
 use super::{Act, Change, Limit, Notes, NotesChange, Part, Posting, Rate, Transaction};
@@ -419,9 +419,7 @@ fn read_transaction(one: Transaction) -> Read<ledger::Transaction<Plain>> {
     Ok(ledger::Transaction {
         id: transaction_id("id", &one.id)?,
         postings: one.postings.iter().map(posting).collect::<Read<_>>()?,
-        party: None,
-        reference: one.reference.map(Into::into),
-        notes: one.notes.read()?,
+        texts: Texts::new(None, one.reference.map(Into::into), one.notes.read()?),
         effective_at: one
             .effective_at
             .map(|text| time("effectiveAt", &text))

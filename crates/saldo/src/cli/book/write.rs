@@ -288,12 +288,14 @@ fn parts(parts: Option<&Parts>) -> Option<Vec<Part>> {
 }
 
 fn transaction(one: &ledger::Transaction, opener: &Opener) -> Result<Transaction, Problem> {
+    let texts = one.texts.as_deref();
     let of = Of {
         opener,
-        party: one.party.unwrap_or(Subject(u128::MAX)),
+        party: texts.and_then(|texts| texts.party).unwrap_or(Subject(u128::MAX)),
         id: one.id.0,
     };
     let (external_id, metadata) = (Field::TransactionExternalId, Field::TransactionMetadata);
+    let notes = texts.map(|texts| of.notes(external_id, metadata, &texts.notes));
     Ok(Transaction {
         id: one.id.to_string(),
         postings: one
@@ -306,8 +308,8 @@ fn transaction(one: &ledger::Transaction, opener: &Opener) -> Result<Transaction
                 amount: posting.amount.to_string(),
             })
             .collect(),
-        reference: of.found(Field::Reference, one.reference.as_ref())?,
-        notes: of.notes(external_id, metadata, &one.notes)?,
+        reference: of.found(Field::Reference, one.reference())?,
+        notes: notes.transpose()?.unwrap_or_default(),
         effective_at: one.effective_at.map(time),
         hold: one.hold.map(|hold| Hold {
             expires_at: hold.expires_at.map(time),

@@ -251,9 +251,7 @@ impl<'a> Balances<'a> {
                     }]
                     .into_iter()
                     .collect(),
-                    party: None,
-                    reference: None,
-                    notes: Notes::default(),
+                    texts: None,
                     effective_at: None,
                     hold: None,
                     force: false,
