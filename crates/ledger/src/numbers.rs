@@ -79,7 +79,7 @@ impl Numbers {
     fn places(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
         let len = self.entries.len();
         let home = ((u64::from(hash) * len as u64) >> 32) as usize;
-        (home..len).chain(0..home)
+        (0..len).map(move |step| (home + step) & (len - 1))
     }
 }
 

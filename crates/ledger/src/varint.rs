@@ -11,7 +11,7 @@ pub fn put(out: &mut Vec<u8>, value: u64) {
 }
 
 /// What has at most eight groups, that is nearly all, is written at once.
-fn put_long(out: &mut Vec<u8>, mut value: u64) {
+fn put_long(out: &mut Vec<u8>, value: u64) {
     const EIGHT: u64 = 1 << 56;
     if value < EIGHT {
         let groups = (70 - value.leading_zeros()) as usize / 7;
@@ -19,8 +19,13 @@ fn put_long(out: &mut Vec<u8>, mut value: u64) {
         let end = out.len() + groups;
         out.extend_from_slice(&bytes.to_le_bytes());
         out.truncate(end);
-        return;
+    } else {
+        put_longest(out, value);
     }
+}
+
+#[cold]
+fn put_longest(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

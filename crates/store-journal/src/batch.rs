@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::{Account, AccountNo, BookNo, Micros, PlainPosting, Position, Record};
+use ledger::{Account, BookNo, Micros, PlainPosting, Position, Record};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use store::gather::Reply;
@@ -21,14 +21,6 @@ pub(crate) struct Item {
     pub(crate) repeats: SmallVec<[(u64, Option<Locator>); 1]>,
     /// The register's row of an account that it made or changed, so that both tables share it.
     pub(crate) account: Option<Arc<Account>>,
-}
-
-impl Item {
-    /// Whose balances it touched.
-    pub(crate) fn accounts(&self) -> impl Iterator<Item = (BookNo, AccountNo)> {
-        let book = self.change.book();
-        self.touched.iter().map(move |(account, _)| (book, *account))
-    }
 }
 
 /// What a record changes in the tables, for as long as they did not all take it.

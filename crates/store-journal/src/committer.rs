@@ -231,10 +231,16 @@ impl Committer {
 fn fetch_ahead(tables: &Tables, items: &[Item]) {
     const NEAR: usize = 8;
     const FAR: usize = 16;
-    for (book, account) in items.get(FAR).into_iter().flat_map(Item::accounts) {
-        tables.prefetch(book, account);
+    let ahead = |nth: usize| {
+        let item = items.get(nth)?;
+        Some((tables.rows(item.change.book())?, &item.touched))
+    };
+    if let Some((rows, touched)) = ahead(FAR) {
+        touched.iter().for_each(|(account, _)| rows.prefetch(*account));
     }
-    for (book, account) in items.get(NEAR).into_iter().flat_map(Item::accounts) {
-        tables.prefetch_links(book, account);
+    if let Some((rows, touched)) = ahead(NEAR) {
+        touched
+            .iter()
+            .for_each(|(account, _)| rows.prefetch_links(*account));
     }
 }

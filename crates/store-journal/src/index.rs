@@ -70,7 +70,7 @@ impl Asked {
     pub(crate) fn unique(self, decided: &Decided) -> SmallVec<[u64; 2]> {
         let mut hashes = SmallVec::new();
         if decided.books() {
-            hashes.extend_from_slice(&self.ids);
+            hashes.extend(self.ids);
         }
         and_key(&mut hashes, self.key);
         hashes

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ledger::{
-    Account, AccountNo, Action, AssetNo, BookNo, Completeness, Map, Pages, Record, Slot, State, apply,
+    Account, AccountNo, Action, AssetNo, BookNo, Completeness, Map, Pages, Record, Slots, State, apply,
     apply_plain,
 };
 use smallvec::SmallVec;
@@ -50,14 +50,18 @@ impl Chains {
 
     /// A chain, made empty when it is not here.
     pub(crate) fn get_mut(&mut self, book: BookNo, (account, asset): BalanceKey) -> &mut Roots<Locator> {
-        let accounts = self.0.entry(book).or_default();
-        let chains = accounts.reach(account.0 as usize, AccountChains::new);
-        let nth = chains.iter().position(|(no, _)| *no == asset).unwrap_or_else(|| {
-            chains.push((asset, Roots::new()));
-            chains.len() - 1
-        });
-        &mut chains[nth].1
+        chain_of(self.0.entry(book).or_default(), (account, asset))
     }
+}
+
+/// A chain of a book, made empty when it is not here.
+fn chain_of(accounts: &mut Pages<AccountChains>, (account, asset): BalanceKey) -> &mut Roots<Locator> {
+    let chains = accounts.reach(account.0 as usize, AccountChains::new);
+    let nth = chains.iter().position(|(no, _)| *no == asset).unwrap_or_else(|| {
+        chains.push((asset, Roots::new()));
+        chains.len() - 1
+    });
+    &mut chains[nth].1
 }
 
 impl Tables {
@@ -71,32 +75,11 @@ impl Tables {
         }
     }
 
-    /// Has the rows of an account brought into the processor's caches.
-    pub(crate) fn prefetch(&self, book: BookNo, account: AccountNo) {
-        if let Some(slot) = self.place(book, account) {
-            prefetch(slot);
-        }
-        if let Some(chains) = self.chains.of(book, account) {
-            prefetch(chains);
-        }
-    }
-
-    /// The same for what these lead to, once they have come: the account itself.
-    pub(crate) fn prefetch_account(&self, book: BookNo, account: AccountNo) {
-        if let Some(Some(slot)) = self.place(book, account) {
-            prefetch(&*slot.account);
-        }
-    }
-
-    /// And where its chains go on.
-    pub(crate) fn prefetch_links(&self, book: BookNo, account: AccountNo) {
-        for (_, chain) in self.chains.of(book, account).into_iter().flatten() {
-            prefetch(chain.links());
-        }
-    }
-
-    fn place(&self, book: BookNo, account: AccountNo) -> Option<&Option<Slot>> {
-        self.state.book(book)?.slots.place(account)
+    /// The rows of a book that postings change.
+    pub(crate) fn rows(&self, book: BookNo) -> Option<Rows<'_>> {
+        let slots = &self.state.book(book)?.slots;
+        let chains = self.chains.0.get(&book);
+        Some(Rows { slots, chains })
     }
 
     /// The row of the account that a record made or changed.
@@ -133,14 +116,55 @@ impl Tables {
             Change::Record(record) => apply(&mut self.state, record),
         }
         let book = change.book();
-        for key in touched {
-            if !has(key.0) {
-                let chain = self.chains.get_mut(book, *key);
+        let mut new = touched.iter().filter(|key| !has(key.0)).peekable();
+        if new.peek().is_some() {
+            let accounts = self.chains.0.entry(book).or_default();
+            for key in new {
+                let chain = chain_of(accounts, *key);
                 let links = chain.push(at);
                 on_chain(*key, chain, links);
             }
         }
         self.books.entry(book).or_default().push(at)
+    }
+}
+
+/// The rows of a book that postings change.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) slots: &'a Slots,
+    chains: Option<&'a Pages<AccountChains>>,
+}
+
+impl<'a> Rows<'a> {
+    /// Has the rows of an account brought into the processor's caches.
+    pub(crate) fn prefetch(self, account: AccountNo) {
+        if let Some(slot) = self.slots.place(account) {
+            prefetch(slot);
+        }
+        if let Some(chains) = self.chains_of(account) {
+            prefetch(chains);
+        }
+    }
+
+    /// The same for what these lead to, once they have come: the account itself.
+    pub(crate) fn prefetch_account(self, account: AccountNo) {
+        if let Some(Some(slot)) = self.slots.place(account) {
+            prefetch(&*slot.account);
+        }
+    }
+
+    /// And the links that its chains go on with.
+    pub(crate) fn prefetch_links(self, account: AccountNo) {
+        for (_, chain) in self.chains_of(account).into_iter().flatten() {
+            if let Some(last) = chain.links().last() {
+                prefetch(last);
+            }
+        }
+    }
+
+    fn chains_of(self, account: AccountNo) -> Option<&'a AccountChains> {
+        self.chains?.get(account.0 as usize)
     }
 }
 

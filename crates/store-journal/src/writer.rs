@@ -293,17 +293,17 @@ impl Writer {
     fn fetch_ahead(&mut self, waiting: &VecDeque<Turn>, count: usize) {
         self.state.hashes.clear();
         let next = waiting.iter().flat_map(|turn| &turn.asked).take(count);
-        // One alone would only be fetched twice.
-        if next.clone().nth(1).is_none() {
-            return;
-        }
         let commands = next.filter_map(|asked| match asked {
             Asked::Decide(command) => Some(command),
             _ => None,
         });
-        let hashes = commands.clone().map(|command| self.hasher.asked(command));
-        self.state.hashes.extend(hashes);
-        fetch_rows(&self.tables, &self.keys, &self.state.hashes, commands);
+        let commands: SmallVec<[&Command; GROUP]> = commands.collect();
+        // One alone would only be fetched twice.
+        if commands.len() > 1 {
+            let hashes = commands.iter().map(|command| self.hasher.asked(command));
+            self.state.hashes.extend(hashes);
+            fetch_rows(&self.tables, &self.keys, &self.state.hashes, &commands);
+        }
     }
 
     /// Makes sure that the frame takes so many bytes more.

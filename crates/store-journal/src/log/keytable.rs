@@ -14,7 +14,7 @@ use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
 use super::segment::Locator;
-use crate::prefetch::Region;
+use crate::prefetch::{Region, prefetch};
 
 const SHARD_BITS: u32 = 12;
 const SHARDS: usize = 1 << SHARD_BITS;
@@ -128,13 +128,13 @@ impl KeyTable {
         changed
     }
 
-    /// What [`KeyTable::has`] would look at now, most likely.
-    pub(crate) fn near(&self, hash: u64) -> [Region; 2] {
+    /// Has brought into the processor's caches what [`KeyTable::has`] would look at now, most likely.
+    pub(crate) fn prefetch(&self, hash: u64) {
         /// Seldom is a hash further from its home.
         const NEAR: usize = 8;
         let index = shard_of(hash);
-        let home = self.hints[index].home(hash);
-        [Region::of(&self.shards[index]), Region::at(home, NEAR)]
+        prefetch(&self.shards[index]);
+        Region::<_, NEAR>::at(self.hints[index].home(hash)).prefetch();
     }
 
     /// Whether any record may carry what was hashed.

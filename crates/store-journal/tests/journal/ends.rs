@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use ledger::{
-    AccountId, Action, Amount, AssetName, BookNo, Command, HoldTerms, Micros, Position, Posting,
-    Reverse, Transaction, TransactionId,
+    AccountId, Action, Amount, AssetName, BookNo, Command, HoldTerms, Micros, Position, Posting, Reverse,
+    Transaction, TransactionId,
 };
 use store::suite::{Random, now};
 use store::{AsOf, Outcome, Store, StoreError, Viewer};
