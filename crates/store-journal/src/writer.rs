@@ -32,6 +32,9 @@ const BATCH_COMMANDS: usize = 16_384;
 const FORESEEN: usize = 512;
 /// So many commands have their rows fetched at once.
 const GROUP: usize = 8;
+/// After so many commands the processor is offered to whoever waits for it: the system lets a thread work for milliseconds at a
+/// time, and a balance is to be read sooner than that.
+const STRETCH: usize = 64;
 /// How far ahead of the store's clock a stamp may be, in µs.
 const AHEAD: i64 = 5_000_000;
 /// How long a full disk is not asked again for another segment, in µs: each time it would be filled to the last byte.
@@ -194,11 +197,6 @@ impl Writer {
         (self.state.flight.frame().count() as usize) < self.cut_at
     }
 
-    /// Whether the frame is to go now: the committer has nothing else to do, and it is worth it.
-    fn is_awaited(&self) -> bool {
-        !self.is_small() && self.is_free()
-    }
-
     /// Makes sure that a frame of these bytes can be written, and says where.
     fn reserve(&mut self, room: u64, now: Micros) -> Result<FrameStart, LogError> {
         // A clock that was set back says nothing.
@@ -256,22 +254,27 @@ impl Writer {
     fn fill(&mut self, open: &mut Open, waiting: &mut VecDeque<Turn>) {
         // A frame may have been open for as long as a sync takes, and no stamp may be ahead of it.
         open.batch.time = (self.clock)();
-        // So many of the next were fetched and are still to be taken.
-        let mut ahead = 0;
+        // So many of the next were fetched and are still to be taken; so many were taken at a stretch.
+        let (mut ahead, mut taken) = (0, 0);
         while let Some(turn) = waiting.front_mut() {
             if turn.asked.is_empty() {
                 open.batch.replies.extend(waiting.pop_front().map(Turn::answer));
                 continue;
             }
             if ahead == 0 {
-                if self.is_awaited() {
+                if !self.is_small() && self.is_free() {
                     return;
+                }
+                if taken >= STRETCH {
+                    taken = 0;
+                    std::thread::yield_now();
                 }
                 ahead = GROUP.min(self.cut_at).max(1);
                 self.fetch_ahead(waiting, ahead);
                 continue;
             }
             ahead -= 1;
+            taken += 1;
             if let Err(Full { bytes }) = self.take(open, turn) {
                 self.state.needed = bytes;
                 return;
@@ -297,7 +300,7 @@ impl Writer {
             Asked::Decide(command) => Some(command),
             _ => None,
         });
-        let commands: SmallVec<[&Command; GROUP]> = commands.collect();
+        let commands: SmallVec<[_; GROUP]> = commands.collect();
         // One alone would only be fetched twice.
         if commands.len() > 1 {
             let hashes = commands.iter().map(|command| self.hasher.asked(command));

@@ -102,8 +102,8 @@ impl Drop for LongRequests {
 /// Lets the other threads of this process, and others' on this machine, work first.
 #[cfg(target_os = "linux")]
 fn step_back() {
-    /// So much less: a third of the share that the others have of a processor that all want.
-    const NICER: i32 = 5;
+    /// So much less: a tenth of the share that the others have of a processor that all want.
+    const NICER: i32 = 10;
     // Linux does this to the thread that asks, not to its process.
     if let Err(error) = rustix::process::nice(NICER) {
         tracing::debug!(%error, "the priority of a thread could not be lowered");
