@@ -352,14 +352,17 @@ impl<F: Form> Texts<F> {
     /// Those of a transaction. Most have none; so they take a word of it, or each would be half as large again.
     #[must_use]
     pub fn new(party: Option<Subject>, reference: Option<F::Findable>, notes: Notes<F>) -> Option<Box<Self>> {
-        let any = reference.is_some() || !notes.is_empty();
-        any.then(|| {
-            Box::new(Self {
-                party,
-                reference,
-                notes,
-            })
-        })
+        let texts = Self {
+            party,
+            reference,
+            notes,
+        };
+        (!texts.is_empty()).then(|| Box::new(texts))
+    }
+
+    /// Whether there are none.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.reference.is_none() && self.notes.is_empty()
     }
 }
 

@@ -53,7 +53,7 @@ impl Change {
     }
 }
 
-/// A frame that is written by the committer while the writer may look for a record in it.
+/// A frame that the committer writes. The writer, when it looks for a record in it, waits for that, not for the sync.
 pub(crate) type SharedFrame = Arc<Mutex<FrameBuf>>;
 
 /// A decided batch.

@@ -112,3 +112,58 @@ impl InFlight {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn start(at: u64) -> FrameStart {
+        FrameStart {
+            sequence: 1,
+            segment: 1,
+            at: Locator::new(at),
+        }
+    }
+
+    fn put(flight: &mut InFlight, start: FrameStart, payload: &[u8], repeats: &[u64]) -> Locator {
+        let at = start.record(flight.frame().next_offset());
+        let parts = payload.split_at(1);
+        flight.put(at, &[parts.0, parts.1], repeats.iter().copied());
+        at
+    }
+
+    #[test]
+    fn what_is_in_flight_is_found_until_it_is_published() {
+        let mut flight = InFlight::default();
+        flight.open(start(1000));
+        assert!(flight.close(1).is_none(), "there is nothing in it");
+        flight.open(start(4096));
+        let one = put(&mut flight, start(4096), b"one", &[7]);
+        let two = put(&mut flight, start(4096), b"two", &[7, 8]);
+        assert_eq!(flight.payload(one).as_deref(), Some(&b"one"[..]));
+        let (from, frame) = flight.close(2).unwrap();
+        assert_eq!((from, frame.lock().count()), (start(4096), 2));
+        flight.open(start(8192));
+        let three = put(&mut flight, start(8192), b"three", &[8]);
+        for (at, payload) in [(one, "one"), (two, "two"), (three, "three")] {
+            assert_eq!(flight.payload(at).as_deref(), Some(payload.as_bytes()));
+        }
+        assert_eq!(flight.payload(start(64).first_record()), None, "the log has it");
+        let newest = |flight: &InFlight| [7, 8, 9].map(|hash| flight.newest(hash));
+        assert_eq!(newest(&flight), [Some(two), Some(three), None]);
+        let (_, held) = flight.close(3).unwrap();
+        for (at, payload) in [(one, "one"), (two, "two"), (three, "three")] {
+            assert_eq!(flight.payload(at).as_deref(), Some(payload.as_bytes()));
+        }
+        assert_eq!(newest(&flight), [Some(two), Some(three), None]);
+
+        drop(frame);
+        flight.prune(2);
+        assert_eq!((flight.payload(one), flight.newest(7)), (None, None));
+        assert_eq!(flight.payload(three).as_deref(), Some(&b"three"[..]));
+        assert_eq!(flight.spare.len(), 1, "its room is used again");
+        flight.prune(3);
+        assert_eq!(flight.spare.len(), 1, "the committer has the other still");
+        assert_eq!(held.lock().count(), 1);
+    }
+}

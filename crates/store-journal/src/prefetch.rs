@@ -11,7 +11,6 @@ use crate::log::KeyTable;
 use crate::tables::{Rows, Tables};
 
 /// Where values lie. They may be gone when they are fetched, which does no harm.
-#[derive(Clone, Copy)]
 pub(crate) struct Region<T, const N: usize>(*const [T; N]);
 
 /// The bytes that come at once.

@@ -32,9 +32,9 @@ const BATCH_COMMANDS: usize = 16_384;
 const FORESEEN: usize = 512;
 /// So many commands have their rows fetched at once.
 const GROUP: usize = 8;
-/// After so many commands the processor is offered to whoever waits for it: the system lets a thread work for milliseconds at a
-/// time, and a balance is to be read sooner than that.
-const STRETCH: usize = 64;
+/// After so many commands the processor is offered to whoever waits for it: a balance is to be read sooner than the system would
+/// take it away. Not more often, since what was left of the writer's turn is then gone.
+const STRETCH: usize = 512;
 /// How far ahead of the store's clock a stamp may be, in µs.
 const AHEAD: i64 = 5_000_000;
 /// How long a full disk is not asked again for another segment, in µs: each time it would be filled to the last byte.

@@ -256,6 +256,7 @@ fn put_transaction<F: Form>(w: &mut Writer<'_>, transaction: &Transaction<F>, sh
         Shape::Request { id_given } => (id_given, true),
     };
     let texts = transaction.texts.as_deref();
+    debug_assert!(texts.is_none_or(|texts| !texts.is_empty()), "see `Texts::new`");
     let metadata = texts.and_then(|texts| texts.notes.metadata.as_ref());
     let terms = transaction.hold;
     w.byte(put_flags(&[

@@ -11,5 +11,6 @@ mod properties;
 mod script;
 mod tables;
 mod text;
+mod wire;
 mod words;
 mod world;

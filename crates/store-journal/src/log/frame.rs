@@ -274,8 +274,9 @@ impl FrameBuf {
         records.filter_map(|record| record.ok().map(|record| record.payload))
     }
 
-    /// The payload of the record at an offset from the frame's start, if one is there.
+    /// The payload of the record that begins at an offset from the frame's start.
     pub(crate) fn payload(&self, offset: u64) -> Option<&[u8]> {
+        debug_assert!(offset >= FRAME_HEADER as u64, "records stand behind the header");
         let behind = self.bytes.get(usize::try_from(offset).ok()?..)?;
         Some(Records::new(behind).next()?.ok()?.payload)
     }
