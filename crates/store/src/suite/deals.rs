@@ -107,12 +107,11 @@ impl Stream {
             60..85 => Some(self.now.plus(-(self.random.below(20) as i64) * day)),
             _ => Some(self.now.plus(self.random.below(20) as i64 * day)),
         };
-        let party = self.random.percent(95).then(|| Subject(self.random.wide()));
-        Transaction {
+        let mut transaction = Transaction {
             id: self.transaction_id(book),
             postings: (0..count).map(|_| self.posting(book)).collect(),
             texts: Texts::new(
-                party,
+                None,
                 self.findable(50),
                 Notes {
                     external_id: self.findable(20),
@@ -122,7 +121,13 @@ impl Stream {
             effective_at: effective,
             hold,
             force: self.random.percent(6),
+        };
+        if let Some(texts) = &mut transaction.texts
+            && self.random.percent(95)
+        {
+            texts.party = Some(Subject(self.random.wide()));
         }
+        transaction
     }
 
     /// A new id, or, seldom, one that the expiry of a hold will have.
