@@ -10,27 +10,16 @@ use crate::index::Asked;
 use crate::log::KeyTable;
 use crate::tables::{Rows, Tables};
 
-/// Where values lie. They may be gone when they are fetched, which does no harm.
-pub(crate) struct Region<T, const N: usize>(*const [T; N]);
-
-/// The bytes that come at once.
-const LINE: usize = 64;
-
-impl<T, const N: usize> Region<T, N> {
-    /// So many values from this one on.
-    pub(crate) const fn at(start: *const T) -> Self {
-        Self(start.cast())
+/// Has so many values from this one on brought into the caches, without waiting for it. They may be gone by now, which does no harm.
+pub(crate) fn prefetch_from<T, const N: usize>(start: *const T) {
+    /// The bytes that come at once.
+    const LINE: usize = 64;
+    let bytes = N * size_of::<T>();
+    for offset in (0..bytes).step_by(LINE) {
+        prefetch_line(start.wrapping_byte_add(offset).cast());
     }
-
-    /// Has them brought into the caches, without waiting for it.
-    pub(crate) fn prefetch(self) {
-        let bytes = N * size_of::<T>();
-        for offset in (0..bytes).step_by(LINE) {
-            prefetch_line(self.0.wrapping_byte_add(offset).cast());
-        }
-        // They seldom begin where a line does.
-        prefetch_line(self.0.wrapping_byte_add(bytes.saturating_sub(1)).cast());
-    }
+    // They seldom begin where a line does.
+    prefetch_line(start.wrapping_byte_add(bytes.saturating_sub(1)).cast());
 }
 
 #[allow(unsafe_code, reason = "there is no safe function for it")]
@@ -47,7 +36,7 @@ fn prefetch_line(_: *const i8) {}
 
 /// Has a value brought into the caches, without waiting for it.
 pub(crate) fn prefetch<T>(value: &T) {
-    Region::<T, 1>::at(value).prefetch();
+    prefetch_from::<T, 1>(value);
 }
 
 /// Has the rows brought into the caches that these commands will need, and those that the key table has under their hashes. Each

@@ -14,7 +14,7 @@ use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
 use super::segment::Locator;
-use crate::prefetch::{Region, prefetch};
+use crate::prefetch::{prefetch, prefetch_from};
 
 const SHARD_BITS: u32 = 12;
 const SHARDS: usize = 1 << SHARD_BITS;
@@ -134,7 +134,7 @@ impl KeyTable {
         const NEAR: usize = 8;
         let index = shard_of(hash);
         prefetch(&self.shards[index]);
-        Region::<_, NEAR>::at(self.hints[index].home(hash)).prefetch();
+        prefetch_from::<_, NEAR>(self.hints[index].home(hash));
     }
 
     /// Whether any record may carry what was hashed.
