@@ -2,10 +2,11 @@
 
 use smallvec::SmallVec;
 
+use crate::account::{AccountStatus, Purpose};
 use crate::amount::Amount;
 use crate::asset::{AssetKind, AssetName};
 use crate::id::{AccountId, ApiKeyId, BookNo, ClientId, CustomerId, Owner, TransactionId};
-use crate::register::{AccountStatus, Notes, Purpose, Rate, Scopes};
+use crate::register::{Notes, Rate, Scopes};
 use crate::text::{Form, Sealed, Subject};
 use crate::time::Micros;
 

@@ -16,10 +16,12 @@
 //!
 //! 1, 2 and 4 hold by the types and by `Mover::make`; the stores check 3-5 on every record they read back in `verify`.
 
+mod account;
 mod amount;
 mod apply;
 mod asset;
 mod balance;
+mod balances;
 mod codec;
 mod command;
 mod decide;
@@ -36,12 +38,14 @@ mod time;
 mod valuation;
 pub mod varint;
 
+pub use account::{Account, AccountStatus, Details, Limit, Purpose};
 pub use amount::{Amount, AmountError};
 pub use apply::{PlainPosting, apply, apply_plain, hold_after, hold_placed, posted, posted_after};
 pub use asset::{
     Asset, AssetKind, AssetName, AssetNo, CODE_MAX, EXPONENT_MAX, NETWORK_MAX, STABLECOINS, built_in,
 };
 pub use balance::{Balance, Counters, Credit};
+pub use balances::Balances;
 pub use codec::{DecodeError, Names, decode, encode, encoded_len, fingerprint, peek, peek_base};
 pub use command::{
     AccountChange, Action, Capture, ClientChange, Command, CreditChange, CustomerChange, Fingerprint,
@@ -52,10 +56,7 @@ pub use decide::{Decided, Decision, decide, decide_new};
 pub use id::{AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position, TransactionId};
 pub use numbers::Numbers;
 pub use record::{AccountRef, AssetRef, Booked, Code, Done, Entry, Move, Moves, RULES, Record, Rejection};
-pub use register::{
-    Account, AccountStatus, ApiKey, Client, Customer, Decimal, Dunning, Limit, Notes, Purpose, Rate, RateRow,
-    Scopes,
-};
+pub use register::{ApiKey, Client, Customer, Decimal, Dunning, Notes, Rate, RateRow, Scopes};
 pub use slots::{Pages, Slot, Slots};
 pub use standing::{HeldPosting, Hold, HoldStatus, Posted, PostedPosting};
 pub use state::{Book, Completeness, Head, Map, NotLoaded, RowKey, State, Table};

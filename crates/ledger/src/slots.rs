@@ -4,45 +4,23 @@
 use std::ops::Index;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
-use crate::asset::AssetNo;
-use crate::balance::Balance;
+use crate::account::Account;
+use crate::balances::Balances;
 use crate::id::{AccountId, AccountNo};
 use crate::numbers::Numbers;
-use crate::register::Account;
 use crate::state::{Map, NotLoaded, Table};
 
-/// An account with its balances: two lines of a processor's cache, never three.
+/// An account with its balances: one line of a processor's cache.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub struct Slot {
     /// The account's register row.
     pub account: Arc<Account>,
-    /// A balance for each asset that it has touched, in the order of touching.
-    pub balances: SmallVec<[(AssetNo, Balance); 1]>,
+    /// Its balances.
+    pub balances: Balances,
 }
 
-const _: () = assert!(size_of::<Option<Slot>>() <= 128, "two lines");
-
-impl Slot {
-    /// The balance in `asset`, if it is here.
-    #[must_use]
-    pub fn balance(&self, asset: AssetNo) -> Option<&Balance> {
-        self.balances
-            .iter()
-            .find(|(no, _)| *no == asset)
-            .map(|(_, balance)| balance)
-    }
-
-    /// Puts the balance in `asset`.
-    pub fn put_balance(&mut self, asset: AssetNo, balance: Balance) {
-        match self.balances.iter_mut().find(|(no, _)| *no == asset) {
-            Some((_, here)) => *here = balance,
-            None => self.balances.push((asset, balance)),
-        }
-    }
-}
+const _: () = assert!(size_of::<Option<Slot>>() == 64, "one line");
 
 /// Rows by numbers that run from 0. They stand in pages: to take one more moves a page at most, never all of them.
 #[derive(Clone, PartialEq, Debug)]

@@ -9,14 +9,16 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::account::{Account, Purpose};
 use crate::asset::{Asset, AssetName, AssetNo, built_in};
 use crate::balance::Balance;
+use crate::balances::Balances;
 use crate::command::Key;
 use crate::id::{
     AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position, TransactionId,
 };
 use crate::record::Record;
-use crate::register::{Account, ApiKey, Client, Customer, Purpose, RateRow};
+use crate::register::{ApiKey, Client, Customer, RateRow};
 use crate::slots::{Slot, Slots};
 use crate::standing::{Hold, HoldStatus, Posted};
 use crate::time::Micros;
@@ -225,8 +227,6 @@ pub struct Book {
     pub slots: Slots,
     /// Primary accounts.
     pub primaries: Table<(Owner, Purpose), AccountNo>,
-    /// Accounts by owner, in order of creation (where complete).
-    pub owned: Map<Owner, SmallVec<[AccountNo; 2]>>,
     /// The assets registered here (in book 0: and the built-in ones), by name.
     pub assets: Table<AssetName, Arc<Asset>>,
     /// The same by number, for those that are here.
@@ -267,7 +267,6 @@ impl Book {
             api_key_list: Vec::new(),
             slots: Slots::new(standing),
             primaries: Table::new(standing),
-            owned: Map::default(),
             assets: Table::new(standing),
             assets_by_no: Map::default(),
             rates: Map::default(),
@@ -310,8 +309,8 @@ impl Book {
 
     /// The same by the account's slot.
     pub(crate) fn balance_in(&self, slot: &Slot, asset: AssetNo) -> Result<Balance, NotLoaded> {
-        match slot.balance(asset) {
-            Some(balance) => Ok(*balance),
+        match slot.balances.get(asset) {
+            Some(balance) => Ok(balance),
             None => self.untouched(slot.account.no),
         }
     }
@@ -329,14 +328,11 @@ impl Book {
     ///
     /// # Errors
     /// [`NotLoaded`] when they are not known to be complete.
-    pub fn balances(&self, no: AccountNo) -> Result<&[(AssetNo, Balance)], NotLoaded> {
+    pub fn balances(&self, no: AccountNo) -> Result<&Balances, NotLoaded> {
         if self.completeness == Completeness::Loaded && !self.balances_loaded.contains(&no) {
             return Err(NotLoaded);
         }
-        self.slots
-            .get(no)
-            .map(|slot| slot.balances.as_slice())
-            .ok_or(NotLoaded)
+        self.slots.get(no).map(|slot| &slot.balances).ok_or(NotLoaded)
     }
 
     /// The holds that reserve money of `no` and were due at `now`, the earliest first.
@@ -370,15 +366,10 @@ impl Book {
                 debug_assert_eq!(slot.account.id, account.id, "a number is of one account for ever");
                 slot.account = account;
             }
-            None => {
-                if self.completeness != Completeness::Loaded {
-                    self.owned.entry(account.owner).or_default().push(account.no);
-                }
-                self.slots.insert(Slot {
-                    account,
-                    balances: SmallVec::new(),
-                });
-            }
+            None => self.slots.insert(Slot {
+                account,
+                balances: Balances::default(),
+            }),
         }
     }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use ledger::{
     Account, AccountChange, AccountId, AccountNo, AccountStatus, Action, Amount, AssetName, AssetNo,
-    ClientId, Code, Credit, CreditChange, Done, Field, LimitChange, Micros, NewAccount, Notes, Owner, Plain,
-    Purpose, Scopes,
+    ClientId, Code, Credit, CreditChange, Details, Done, Field, LimitChange, Micros, NewAccount, Notes,
+    Owner, Plain, Purpose, Scopes,
 };
 use store::{AccountBalances, AccountFilter, AsOf, Listed, Page, Stamped};
 
@@ -230,7 +230,7 @@ impl Service {
             .map(|asset| (asset.no, asset.name))
             .collect();
         // A limit may be set in an asset that the account has not touched yet.
-        let mut limits = found.iter().flat_map(|one| &one.account.limits);
+        let mut limits = found.iter().flat_map(|one| &one.account.details().limits);
         if limits.any(|limit| !names.contains_key(&limit.asset)) {
             let assets = self.store.assets(caller.viewer).await?;
             names.extend(assets.iter().map(|asset| (asset.no, asset.name)));
@@ -251,7 +251,7 @@ fn view(account: &Account, names: &HashMap<AssetNo, AssetName>, keys: &Keys) -> 
         known
             .ok_or_else(|| Problem::internal(format!("account {} has an unknown asset {}", account.id, no.0)))
     };
-    let limits = account.limits.iter().map(|limit| {
+    let limits = account.details().limits.iter().map(|limit| {
         Ok(LimitView {
             asset: name(limit.asset)?,
             credit: limit.credit,
@@ -299,12 +299,10 @@ impl Service {
             owner: new.owner,
             client,
             purpose: new.purpose,
-            label: new.label.clone(),
             status: AccountStatus::Active,
             currency: None,
             primary,
-            limits: Vec::new(),
-            notes: new.notes.clone(),
+            details: Details::new(new.label.clone(), Vec::new(), new.notes.clone()),
             created_at: at,
             updated_at: at,
         };

@@ -118,12 +118,14 @@ impl Keys {
     }
 
     pub(crate) fn account_label(&self, account: &Account) -> Result<Box<str>, Problem> {
-        self.of_account(account).text(Field::AccountLabel, &account.label)
+        self.of_account(account)
+            .text(Field::AccountLabel, &account.details().label)
     }
 
     pub(crate) fn account_notes(&self, account: &Account) -> Result<Notes<Plain>, Problem> {
         let (id, metadata) = (Field::AccountExternalId, Field::AccountMetadata);
-        self.of_account(account).notes(id, metadata, &account.notes)
+        self.of_account(account)
+            .notes(id, metadata, &account.details().notes)
     }
 
     pub(crate) fn key_label(&self, key: &ApiKey) -> Result<Box<str>, Problem> {
@@ -203,7 +205,7 @@ impl Service {
     ) -> Result<Keys, Problem> {
         let with_text = accounts
             .into_iter()
-            .filter(|account| !account.label.is_empty() || !account.notes.is_empty());
+            .filter(|account| !account.details().label.is_empty() || !account.details().notes.is_empty());
         let parties: Vec<_> = with_text.map(|account| account.owner.into()).collect();
         self.text_keys(&parties).await
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::{Account, BookNo, Micros, PlainPosting, Position, Record};
+use ledger::{Account, AccountNo, Action, BookNo, Done, Micros, Owner, PlainPosting, Position, Record};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use store::gather::Reply;
@@ -49,6 +49,15 @@ impl Change {
         match self {
             Self::Plain(plain) => (plain.position, plain.recorded_at),
             Self::Record(record) => (record.position, record.recorded_at),
+        }
+    }
+
+    /// The account that it makes, and whose it is.
+    pub(crate) fn new_account(&self) -> Option<(Owner, AccountNo)> {
+        let Self::Record(record) = self else { return None };
+        match (&record.action, &record.outcome) {
+            (Action::CreateAccount(new), Ok(Done::Account { no, .. })) => Some((new.owner, *no)),
+            _ => None,
         }
     }
 }

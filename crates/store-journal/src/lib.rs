@@ -63,6 +63,7 @@
 
 pub mod backup;
 mod batch;
+mod chains;
 mod committer;
 mod effective;
 mod feed;

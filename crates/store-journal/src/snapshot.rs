@@ -19,6 +19,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use crate::chains::chain_of;
 use crate::committer::Unsealed;
 use crate::effective::{Deviation, Deviations};
 use crate::log::disk::{Beside, read_whole};
@@ -123,6 +124,7 @@ impl Restored {
             from: origin,
             published: Published {
                 tables,
+                owned: crate::tables::Owned::default(),
                 digests: crate::tables::Digests::default(),
                 deviations,
                 milestones: Milestones::default(),
@@ -360,7 +362,7 @@ fn save_accounts(published: &Published, book: BookNo, first: AccountNo) -> Chunk
     let rows = slots
         .map(|slot| {
             let balances = slot.balances.iter().map(|(asset, balance)| {
-                let key = (book, (slot.account.no, *asset));
+                let key = (book, (slot.account.no, asset));
                 let chain = published
                     .tables
                     .chains
@@ -369,8 +371,8 @@ fn save_accounts(published: &Published, book: BookNo, first: AccountNo) -> Chunk
                     .unwrap_or_default();
                 let deviations = published.deviations.get(&key).map(|all| all.entries().to_vec());
                 SavedBalance {
-                    asset: *asset,
-                    balance: *balance,
+                    asset,
+                    balance,
                     chain: SavedRoots::of(&chain),
                     marks: published
                         .milestones
@@ -535,11 +537,11 @@ fn restore_accounts(
 ) -> Option<()> {
     for (account, balances) in rows {
         let account_no = account.no;
-        let book = published.tables.state.book_mut(no);
-        book.put_account(account);
+        published.owned.put(no, account.owner, account_no);
+        published.tables.state.book_mut(no).put_account(account);
         for saved in balances {
             let key = (no, (account_no, saved.asset));
-            *published.tables.chains.get_mut(key.0, key.1) = saved.chain.restore()?;
+            *chain_of(published.tables.chains.of_mut(no), key.1) = saved.chain.restore()?;
             let marks = saved.marks.into_iter().map(Locator::new).collect();
             published.milestones.put_chain(key, marks);
             if !saved.deviations.is_empty() {
@@ -548,9 +550,8 @@ fn restore_accounts(
                     .insert(key, Deviations::from_entries(saved.deviations));
             }
             let book = published.tables.state.book_mut(no);
-            book.slots
-                .get_mut(account_no)?
-                .put_balance(saved.asset, saved.balance);
+            let slot = book.slots.get_mut(account_no)?;
+            slot.balances.put(saved.asset, saved.balance);
         }
     }
     Some(())

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use ledger::{
-    Account, AccountNo, Action, AssetNo, BookNo, Completeness, Map, Pages, Record, Slots, State, apply,
-    apply_plain,
+    Account, AccountNo, Action, BookNo, Completeness, Map, Owner, Record, Slots, State, apply, apply_plain,
 };
+
 use smallvec::SmallVec;
 
 use crate::batch::Change;
+use crate::chains::{AccountChains, BookChains, Chains, chain_of};
 use crate::effective::{Deviation, Deviations};
 use crate::log::skew::{self, Roots};
 use crate::log::{Locator, LogPosition};
@@ -30,40 +31,6 @@ pub(crate) struct Tables {
     pub(crate) chains: Chains,
 }
 
-/// The chains of the records that touched a balance. Accounts have their numbers in order, so they are found by them; of each,
-/// its assets stand in the order in which they were touched, as its balances do, so that equal books are equal here.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Chains(Map<BookNo, Pages<AccountChains>>);
-
-/// The chains of one account; most accounts have one asset.
-type AccountChains = SmallVec<[(AssetNo, Roots<Locator>); 1]>;
-
-impl Chains {
-    pub(crate) fn get(&self, book: BookNo, (account, asset): BalanceKey) -> Option<&Roots<Locator>> {
-        let chains = self.of(book, account)?;
-        chains.iter().find(|(no, _)| *no == asset).map(|(_, chain)| chain)
-    }
-
-    fn of(&self, book: BookNo, account: AccountNo) -> Option<&AccountChains> {
-        self.0.get(&book)?.get(account.0 as usize)
-    }
-
-    /// A chain, made empty when it is not here.
-    pub(crate) fn get_mut(&mut self, book: BookNo, (account, asset): BalanceKey) -> &mut Roots<Locator> {
-        chain_of(self.0.entry(book).or_default(), (account, asset))
-    }
-}
-
-/// A chain of a book, made empty when it is not here.
-fn chain_of(accounts: &mut Pages<AccountChains>, (account, asset): BalanceKey) -> &mut Roots<Locator> {
-    let chains = accounts.reach(account.0 as usize, AccountChains::new);
-    let nth = chains.iter().position(|(no, _)| *no == asset).unwrap_or_else(|| {
-        chains.push((asset, Roots::new()));
-        chains.len() - 1
-    });
-    &mut chains[nth].1
-}
-
 impl Tables {
     pub(crate) fn new() -> Self {
         let mut state = State::new(Completeness::Standing);
@@ -78,7 +45,7 @@ impl Tables {
     /// The rows of a book that postings change.
     pub(crate) fn rows(&self, book: BookNo) -> Option<Rows<'_>> {
         let slots = &self.state.book(book)?.slots;
-        let chains = self.chains.0.get(&book);
+        let chains = self.chains.of(book);
         Some(Rows { slots, chains })
     }
 
@@ -118,7 +85,7 @@ impl Tables {
         let book = change.book();
         let mut new = touched.iter().filter(|key| !has(key.0)).peekable();
         if new.peek().is_some() {
-            let accounts = self.chains.0.entry(book).or_default();
+            let accounts = self.chains.of_mut(book);
             for key in new {
                 let chain = chain_of(accounts, *key);
                 let links = chain.push(at);
@@ -133,7 +100,7 @@ impl Tables {
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
     pub(crate) slots: &'a Slots,
-    chains: Option<&'a Pages<AccountChains>>,
+    chains: Option<&'a BookChains>,
 }
 
 impl<'a> Rows<'a> {
@@ -156,7 +123,7 @@ impl<'a> Rows<'a> {
 
     /// And the links that its chains go on with.
     pub(crate) fn prefetch_links(self, account: AccountNo) {
-        for (_, chain) in self.chains_of(account).into_iter().flatten() {
+        for (_, chain) in self.chains_of(account).into_iter().flat_map(AccountChains::iter) {
             if let Some(last) = chain.links().last() {
                 prefetch(last);
             }
@@ -165,6 +132,32 @@ impl<'a> Rows<'a> {
 
     fn chains_of(self, account: AccountNo) -> Option<&'a AccountChains> {
         self.chains?.get(account.0 as usize)
+    }
+}
+
+/// The accounts of each owner in a book, in the order of creation. Only readers ask for them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Owned(Map<BookNo, OwnedInBook>);
+
+type OwnedInBook = Map<Owner, SmallVec<[AccountNo; 2]>>;
+
+impl Owned {
+    /// An owner's.
+    pub(crate) fn of(&self, book: BookNo, owner: Owner) -> &[AccountNo] {
+        self.of_book(book)
+            .and_then(|owned| owned.get(&owner))
+            .map_or(&[], SmallVec::as_slice)
+    }
+
+    /// All of a book's.
+    pub(crate) fn of_book(&self, book: BookNo) -> Option<&OwnedInBook> {
+        self.0.get(&book)
+    }
+
+    /// Puts an account that is not here.
+    pub(crate) fn put(&mut self, book: BookNo, owner: Owner, no: AccountNo) {
+        let owned = self.0.entry(book).or_default();
+        owned.entry(owner).or_default().push(no);
     }
 }
 
@@ -193,6 +186,7 @@ impl Digests {
 /// What readers see.
 pub(crate) struct Published {
     pub(crate) tables: Tables,
+    pub(crate) owned: Owned,
     pub(crate) digests: Digests,
     pub(crate) deviations: Map<StoreBalance, Deviations>,
     pub(crate) milestones: Milestones,
@@ -210,6 +204,15 @@ impl Published {
         has: impl Fn(AccountNo) -> bool,
     ) {
         let (milestones, book) = (&mut self.milestones, change.book());
+        if let Some((owner, no)) = change.new_account()
+            && self
+                .tables
+                .state
+                .book(book)
+                .is_none_or(|rows| !rows.slots.contains(no))
+        {
+            self.owned.put(book, owner, no);
+        }
         milestones.take(book, change.when(), at);
         self.tables.take(change, touched, at, &has, |key, chain, _| {
             milestones.take_chain((book, key), chain, at);

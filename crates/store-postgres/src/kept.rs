@@ -166,7 +166,7 @@ fn take_balances(work: &mut Work, record: &Record) -> bool {
                 last: record.position,
                 last_at: record.recorded_at,
             };
-            slot.put_balance(made.asset.no, balance);
+            slot.balances.put(made.asset.no, balance);
             touched.push((no, made.asset.no));
         }
     }

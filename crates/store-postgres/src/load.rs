@@ -568,7 +568,7 @@ fn put_balances(book: &mut Book, tails: &mut Tails, wanted: &Wanted, loaded: &Lo
         if missing.contains(&no)
             && let Some(slot) = book.slots.get_mut(no)
         {
-            slot.put_balance(asset, balance);
+            slot.balances.put(asset, balance);
             tails.insert((no, asset), Tail::from_bytes(row.get(ACCOUNT - 1))?);
         }
     }

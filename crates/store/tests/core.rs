@@ -97,7 +97,7 @@ impl Core {
                 let mut balances: Vec<_> = slot
                     .balances
                     .iter()
-                    .map(|(no, here)| (*no, here.counters))
+                    .map(|(no, here)| (no, here.counters))
                     .collect();
                 balances.sort_by_key(|(no, _)| *no);
                 let expected = item.balances.iter().map(|here| (here.asset.no, here.counters));
@@ -205,7 +205,7 @@ fn load(state: &mut State, full: &State, no: BookNo, key: RowKey) {
                 .slots
                 .get_mut(account)
                 .expect("the account was asked for first");
-            slot.put_balance(asset, balance);
+            slot.balances.put(asset, balance);
         }
         RowKey::Balances(account) => {
             let slot = book

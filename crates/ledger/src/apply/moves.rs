@@ -95,13 +95,13 @@ fn put_balance(
     counters: Counters,
 ) {
     let slot = book.slots.get_mut(account).expect("decided on this row");
-    if slot.balance(asset).is_none_or(|here| here.last <= last) {
+    if slot.balances.get(asset).is_none_or(|here| here.last <= last) {
         let balance = Balance {
             counters,
             last,
             last_at,
         };
-        slot.put_balance(asset, balance);
+        slot.balances.put(asset, balance);
     }
 }
 

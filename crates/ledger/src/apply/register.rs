@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::account::{Account, AccountStatus, Details, Limit};
 use crate::asset::{Asset, AssetKind, AssetName, AssetNo};
 use crate::balance::Credit;
 use crate::command::{
@@ -10,9 +11,7 @@ use crate::command::{
 };
 use crate::id::{AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId};
 use crate::record::Record;
-use crate::register::{
-    Account, AccountStatus, ApiKey, Client, Customer, Dunning, Limit, Notes, Rate, RateRow,
-};
+use crate::register::{ApiKey, Client, Customer, Dunning, Notes, Rate, RateRow};
 use crate::state::{Book, State};
 use crate::text::{Findable, Text};
 use crate::time::Micros;
@@ -166,11 +165,11 @@ fn limits(state: &State, book: BookNo, changes: &[LimitChange]) -> Vec<Limit> {
 }
 
 /// Each limit replaces the one of its asset; one that limits nothing is not kept.
-fn set_limits(row: &mut Account, limits: Vec<Limit>) {
+fn set_limits(details: &mut Details, limits: Vec<Limit>) {
     for limit in limits {
-        row.limits.retain(|other| other.asset != limit.asset);
+        details.limits.retain(|other| other.asset != limit.asset);
         if limit.credit != Credit::NONE || limit.max_balance.is_some() {
-            row.limits.push(limit);
+            details.limits.push(limit);
         }
     }
 }
@@ -194,16 +193,14 @@ pub(super) fn create_account(
         owner: new.owner,
         client,
         purpose: new.purpose,
-        label: new.label.clone(),
         status: AccountStatus::Active,
         currency: new.currency.map(|name| asset_no(state, record.book, &name)),
         primary: false,
-        limits: Vec::new(),
-        notes: new.notes.clone(),
+        details: Details::new(new.label.clone(), Vec::new(), new.notes.clone()),
         created_at: record.recorded_at,
         updated_at: record.recorded_at,
     };
-    set_limits(&mut row, limits(state, record.book, &new.limits));
+    row.change_details(|details| set_limits(details, limits(state, record.book, &new.limits)));
     let book = state.book_mut(record.book);
     if !book.slots.contains(no) {
         book.put_account(Arc::new(row));
@@ -246,14 +243,16 @@ pub(super) fn update_account(state: &mut State, record: &Record, change: &Accoun
     let book = state.book_mut(record.book);
     let no = account_no(book, change.id);
     change_account(book, record, no, |row| {
-        if let Some(label) = &change.label {
-            row.label.clone_from(label);
-        }
         if let Some(status) = change.status {
             row.status = status;
         }
-        set_limits(row, limits);
-        patch(&mut row.notes, &change.external_id, &change.metadata);
+        row.change_details(|details| {
+            if let Some(label) = &change.label {
+                details.label.clone_from(label);
+            }
+            set_limits(details, limits);
+            patch(&mut details.notes, &change.external_id, &change.metadata);
+        });
     });
     if change.primary {
         make_primary(book, record, no);

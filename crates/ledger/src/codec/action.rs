@@ -1,6 +1,7 @@
 //! Actions as bytes: whole in a record, without what the server added in a fingerprint.
 
 use super::wire::{DecodeError, Decoded, Reader, Writer};
+use crate::account::{AccountStatus, Purpose};
 use crate::asset::{AssetKind, AssetName};
 use crate::command::{
     AccountChange, Action, Capture, ClientChange, CreditChange, CustomerChange, HoldTerms, KeyRotation,
@@ -8,7 +9,7 @@ use crate::command::{
     Texts, Transaction,
 };
 use crate::id::{AccountId, ApiKeyId, ClientId, CustomerId, Owner, TransactionId};
-use crate::register::{AccountStatus, Decimal, Notes, Purpose, Rate, Scopes};
+use crate::register::{Decimal, Notes, Rate, Scopes};
 use crate::text::{Bytes, Form, Subject};
 use crate::time::Micros;
 

@@ -11,10 +11,10 @@ mod register;
 
 use std::sync::Arc;
 
+use crate::account::Account;
 use crate::command::{Action, Command};
 use crate::id::{ClientId, Position, TransactionId};
 use crate::record::{Code, Done, RULES, Record, Rejection};
-use crate::register::Account;
 use crate::state::{Book, NotLoaded, RowKey, State};
 use crate::time::Micros;
 

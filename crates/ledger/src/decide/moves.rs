@@ -3,12 +3,12 @@
 use smallvec::SmallVec;
 
 use super::{OrNeed, Scene, Stop};
+use crate::account::{Account, AccountStatus};
 use crate::amount::Amount;
 use crate::asset::{AssetName, AssetNo};
 use crate::balance::{Counters, Credit};
 use crate::id::{AccountId, AccountNo};
 use crate::record::{AccountRef, AssetRef, Code, Entry, Move, Moves, Rejection};
-use crate::register::{Account, AccountStatus};
 use crate::slots::Slot;
 use crate::state::{Map, RowKey};
 

@@ -1,6 +1,7 @@
 //! Clients, customers, accounts, keys, assets and rates.
 
 use super::{OrNeed, Scene, Stop};
+use crate::account::{Account, AccountStatus, Purpose};
 use crate::asset::{AssetName, AssetNo, STABLECOINS};
 use crate::balance::Credit;
 use crate::command::{
@@ -9,7 +10,7 @@ use crate::command::{
 };
 use crate::id::{AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position};
 use crate::record::{Code, Done, Rejection};
-use crate::register::{Account, AccountStatus, ApiKey, Client, Customer, Purpose, Rate};
+use crate::register::{ApiKey, Client, Customer, Rate};
 use crate::state::RowKey;
 use crate::text::Text;
 

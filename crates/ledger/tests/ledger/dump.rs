@@ -31,7 +31,6 @@ fn standing(book: &Book) -> Vec<String> {
     lines.extend(table("primary", book.primaries.iter()));
     lines.extend(table("asset", book.assets.iter()));
     lines.extend(table("asset no", book.assets_by_no.iter()));
-    lines.extend(table("owned", book.owned.iter()));
     lines.extend(table("rates", book.rates.iter()));
     lines.extend(table("holds of", book.holds_by_account.iter()));
     lines.push(format!("expiring {:?}", book.expiring));

@@ -89,10 +89,10 @@ impl Invariants {
             let no = &slot.account.no;
             let found = book.slot(slot.account.id).expect("it is here");
             assert_eq!(found.map(|found| found.account.no), Some(*no), "by its id, too");
-            for (asset, balance) in &slot.balances {
-                let last = self.chain.get(&(book.no, *no, *asset));
+            for (asset, balance) in slot.balances.iter() {
+                let last = self.chain.get(&(book.no, *no, asset));
                 assert_eq!(Some(&balance.counters), last, "a row is its last entry");
-                let credit = slot.account.credit(*asset);
+                let credit = slot.account.credit(asset);
                 assert!(credit.is_exact(&balance.counters), "{balance:?} with {credit:?}");
             }
         }
@@ -133,8 +133,8 @@ impl Sum {
 /// 1: what is on all accounts of a book is nothing, and what is reserved is coming in elsewhere.
 fn check_sums(book: &Book) {
     let mut sums: HashMap<AssetNo, [Sum; 2]> = HashMap::new();
-    for (asset, balance) in book.slots.iter().flat_map(|slot| &slot.balances) {
-        let [settled, pending] = sums.entry(*asset).or_default();
+    for (asset, balance) in book.slots.iter().flat_map(|slot| slot.balances.iter()) {
+        let [settled, pending] = sums.entry(asset).or_default();
         settled.add(balance.counters.settled());
         pending.add(balance.counters.reserved());
         pending.add(-balance.counters.incoming());
@@ -169,8 +169,8 @@ fn check_held(book: &Book) {
     assert!(open > 0 || book.holds_by_account.is_empty() && book.expiring.is_empty());
     for slot in book.slots.iter() {
         let no = &slot.account.no;
-        for (asset, balance) in &slot.balances {
-            let [mut reserved, mut incoming] = pending.remove(&(*no, *asset)).unwrap_or_default();
+        for (asset, balance) in slot.balances.iter() {
+            let [mut reserved, mut incoming] = pending.remove(&(*no, asset)).unwrap_or_default();
             reserved.add(-balance.counters.reserved());
             incoming.add(-balance.counters.incoming());
             assert!(reserved.is_zero() && incoming.is_zero(), "{balance:?} of {no:?}");

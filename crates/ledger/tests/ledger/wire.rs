@@ -2,9 +2,9 @@
 //! stands here was written by earlier versions; if a test fails, their stores can't be read any more.
 
 use ledger::{
-    AccountId, Action, Amount, AssetName, BookNo, ClientId, Code, Findable, Fingerprint, HoldTerms, Key,
-    Lookup, Micros, Notes, Plain, Position, Posting, RULES, Record, Subject, Text, Texts, Transaction,
-    TransactionId,
+    Account, AccountId, AccountNo, AccountStatus, Action, Amount, AssetName, AssetNo, BookNo, ClientId, Code,
+    Credit, CustomerId, Details, Findable, Fingerprint, HoldTerms, Key, Limit, Lookup, Micros, Notes, Owner,
+    Plain, Position, Posting, Purpose, RULES, Record, Subject, Text, Texts, Transaction, TransactionId,
 };
 
 fn posting() -> Posting {
@@ -113,4 +113,41 @@ fn what_was_asked_is_hashed_as_ever() {
     );
     assert_eq!(asked(Some("rent"), None), "57ed04c333288d84fc311378ebbe2f1f");
     assert_eq!(asked(None, None), "8be05fab9dd0639d201a3d91ea66b3e2");
+}
+
+#[test]
+fn an_account_is_written_in_one_row_as_ever() {
+    let limits = vec![Limit {
+        asset: AssetNo(840),
+        credit: Credit::Unlimited,
+        max_balance: Some(Amount::from(7)),
+    }];
+    let notes = Notes {
+        external_id: Some(Findable::new(Lookup([2; 16]), b"ext")),
+        metadata: Some(Text::new(*b"meta")),
+    };
+    let all = (Text::new(*b"label"), limits, notes);
+    for (label, limits, notes) in [all, Default::default()] {
+        let id = (AccountId(5), AccountNo(6));
+        let owner = (Owner::Customer(CustomerId(7)), ClientId(8), Purpose::Internal);
+        let (created_at, updated_at) = (Micros(9), Micros(10));
+        let account = Account {
+            id: id.0,
+            no: id.1,
+            owner: owner.0,
+            client: owner.1,
+            purpose: owner.2,
+            status: AccountStatus::Frozen,
+            currency: Some(AssetNo(978)),
+            primary: true,
+            details: Details::new(label.clone(), limits.clone(), notes.clone()),
+            created_at,
+            updated_at,
+        };
+        let of = (account.status, account.currency, account.primary);
+        let row = (id, owner, label, of, limits, notes, created_at, updated_at);
+        let bytes = postcard::to_allocvec(&account).expect("it is plain data");
+        assert_eq!(Ok(&bytes), postcard::to_allocvec(&row).as_ref());
+        assert_eq!(postcard::from_bytes(&bytes), Ok(account));
+    }
 }

@@ -230,14 +230,14 @@ fn load(full: &State, state: &mut State, no: BookNo, key: RowKey) {
         RowKey::Balance(account, asset) => {
             let balance = source.balance(account, asset).expect("complete");
             let slot = book.slots.get_mut(account).expect("loaded before");
-            assert!(slot.balance(asset).is_none(), "loaded already");
-            slot.put_balance(asset, balance);
+            assert!(slot.balances.get(asset).is_none(), "loaded already");
+            slot.balances.put(asset, balance);
         }
         RowKey::Balances(account) => {
             let slot = book.slots.get_mut(account).expect("loaded before");
-            for (asset, balance) in source.balances(account).expect("complete") {
-                if slot.balance(*asset).is_none() {
-                    slot.put_balance(*asset, *balance);
+            for (asset, balance) in source.balances(account).expect("complete").iter() {
+                if slot.balances.get(asset).is_none() {
+                    slot.balances.put(asset, balance);
                 }
             }
             book.mark_balances_loaded(account);
@@ -335,8 +335,8 @@ fn assert_agrees(loaded: &State, full: &State) {
             let no = slot.account.no;
             let there = &whole.slots[no];
             assert_eq!(slot.account, there.account);
-            for (asset, balance) in &slot.balances {
-                assert_eq!(Ok(*balance), whole.balance(no, *asset));
+            for (asset, balance) in slot.balances.iter() {
+                assert_eq!(Ok(balance), whole.balance(no, asset));
             }
         }
         for (place, no) in part.primaries.iter() {

@@ -14,8 +14,9 @@ pub struct Roots<L: Copy> {
     /// The sizes of the trees: bit k says that there is one of 2ᵏ⁺¹ − 1 entries. Of the smallest there may be two, and
     /// then there is a root more than there are bits.
     sizes: u64,
-    /// Newest first in meaning, last in place: the end is where it grows.
-    links: SmallVec<[L; 5]>,
+    /// Newest first in meaning, last in place: the end is where it grows. There are many short chains, and a long one has
+    /// more than would fit beside them.
+    links: SmallVec<[L; 2]>,
 }
 
 impl<L: Copy> Default for Roots<L> {
@@ -118,15 +119,6 @@ impl<L: Copy> Roots<L> {
     /// The bit of the smallest tree.
     fn smallest(&self) -> u64 {
         self.sizes & self.sizes.wrapping_neg()
-    }
-
-    /// The bytes of memory it has beyond its own size.
-    pub fn heap_bytes(&self) -> usize {
-        if self.links.spilled() {
-            self.links.capacity() * size_of::<L>()
-        } else {
-            0
-        }
     }
 }
 

@@ -136,9 +136,9 @@ impl<'a> Seen<'a> {
             .balances
             .iter()
             .map(|(asset, balance)| AssetBalance {
-                asset: self.asset(*asset),
+                asset: self.asset(asset),
                 counters: balance.counters,
-                credit: slot.account.credit(*asset),
+                credit: slot.account.credit(asset),
                 last: balance.last,
                 last_at: balance.last_at,
             })

@@ -41,7 +41,7 @@ impl Seen<'_> {
             .balances
             .iter()
             .map(|(asset, _)| {
-                let key = (self.book.no, (no, *asset));
+                let key = (self.book.no, (no, asset));
                 let newest = self
                     .published
                     .tables
@@ -54,7 +54,7 @@ impl Seen<'_> {
                     Some(deviations.corrected(0, recorded, effective))
                 });
                 ChainThen {
-                    asset: self.asset(*asset),
+                    asset: self.asset(asset),
                     newest,
                     correction: correction.unwrap_or(0),
                 }
@@ -76,7 +76,7 @@ impl Seen<'_> {
         let chain = |asset| self.published.tables.chains.get(self.book.no, (no, asset));
         let chains = slot.balances.iter();
         chains
-            .filter_map(|(asset, _)| Some(((no, *asset), chain(*asset)?.newest()?)))
+            .filter_map(|(asset, _)| Some(((no, asset), chain(asset)?.newest()?)))
             .collect()
     }
 }

@@ -182,13 +182,13 @@ impl View {
             let account = &slot.account;
             let wanted = seen.sees(account.client)
                 && filter.owner.is_none_or(|owner| account.owner == owner)
-                && has_external_id(&account.notes, filter.external_id);
+                && has_external_id(&account.details().notes, filter.external_id);
             wanted.then(|| seen.balances_now(slot))
         };
         let after = page.after.map(|cursor| cursor.position);
         if let Some(owner) = filter.owner {
             // The owner's accounts are few; their cursor is still the number in the book.
-            let owned = seen.book.owned.get(&owner).into_iter().flatten();
+            let owned = published.owned.of(seen.book.no, owner).iter();
             let mut rest = owned.filter(|no| after.is_none_or(|after| u64::from(no.0) > after));
             let mut found: Vec<_> = rest
                 .by_ref()
@@ -406,7 +406,7 @@ impl<'a> Seen<'a> {
 
     fn owned(&self, owner: Owner, purposes: Purposes) -> impl Iterator<Item = &'a ledger::Slot> {
         let book = self.book;
-        let accounts = book.owned.get(&owner).into_iter().flatten();
+        let accounts = self.published.owned.of(book.no, owner).iter();
         accounts
             .filter_map(move |no| book.slots.get(*no))
             .filter(move |slot| purposes.contains(slot.account.purpose))

@@ -137,7 +137,7 @@ pub(super) fn accounts(book: &Book) -> Vec<AccountRow> {
             owner: rows::owner(account.owner),
             purpose: account.purpose as i16,
             is_primary: account.primary,
-            external_id: rows::external_id(&account.notes),
+            external_id: rows::external_id(&account.details().notes),
             row: pack(account),
         }
     };
@@ -172,16 +172,16 @@ pub(super) fn balances(book: &Book, trails: &Trails) -> Vec<BalanceRow> {
     let row = |slot: &ledger::Slot| {
         let no = slot.account.no;
         let account = rows::account(no);
-        let of = move |(asset, balance): &(AssetNo, ledger::Balance)| BalanceRow {
+        let of = move |(asset, balance): (AssetNo, ledger::Balance)| BalanceRow {
             account,
-            asset: rows::asset(*asset),
+            asset: rows::asset(asset),
             last: rows::position(balance.last),
             last_at: balance.last_at.0,
             debits_posted: balance.counters.debits_posted.into(),
             debits_pending: balance.counters.debits_pending.into(),
             credits_posted: balance.counters.credits_posted.into(),
             credits_pending: balance.counters.credits_pending.into(),
-            tail: trails.tail(no, *asset),
+            tail: trails.tail(no, asset),
         };
         slot.balances.iter().map(of).collect::<Vec<_>>()
     };

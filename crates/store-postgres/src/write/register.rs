@@ -93,7 +93,7 @@ fn add_account(writes: &mut Writes<'_>, no: i32, account: &Account) {
         rows::owner(account.owner),
         account.purpose as i16,
         account.primary,
-        rows::external_id(&account.notes),
+        rows::external_id(&account.details().notes),
         pack(account),
     );
 }

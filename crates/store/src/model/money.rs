@@ -16,6 +16,7 @@ use super::judge::{Case, No, about, at};
 /// where so configured; else the limit, else none.
 pub(super) fn credit(account: &Account, asset: AssetRef) -> Credit {
     let set = account
+        .details()
         .limits
         .iter()
         .find(|limit| limit.asset == asset.no)
@@ -121,7 +122,11 @@ impl<'a> Table<'a> {
                 No::Due(due)
             });
         }
-        let limit = to.limits.iter().find(|limit| limit.asset == want.asset.no);
+        let limit = to
+            .details()
+            .limits
+            .iter()
+            .find(|limit| limit.asset == want.asset.no);
         let most = limit.and_then(|limit| limit.max_balance);
         if rises && most.is_some_and(|most| goes_above(&credited, most, want)) {
             return Err(about(Code::BalanceLimit, to.id));

@@ -225,7 +225,7 @@ impl<'a> View<'a> {
         let found = self.book.accounts.iter().filter(|row| {
             self.sees(row.client)
                 && filter.owner.is_none_or(|owner| row.owner == owner)
-                && fits(external_id, row.notes.external_id.as_ref())
+                && fits(external_id, row.details().notes.external_id.as_ref())
         });
         self.page(found.map(|row| (number(row.no.0), row)), page, |row| {
             self.balances(row, AsOf::NOW)

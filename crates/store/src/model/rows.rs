@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ledger::{
     Account, AccountId, AccountStatus, Action, ApiKey, Asset, AssetNo, BookNo, Client, Credit, CreditChange,
-    Customer, CustomerId, Done, Dunning, Findable, Limit, LimitChange, NewAccount, NewApiKey, NewClient,
-    NewCustomer, Notes, Patch, Rate, RateRow, Record, Text,
+    Customer, CustomerId, Details, Done, Dunning, Findable, Limit, LimitChange, NewAccount, NewApiKey,
+    NewClient, NewCustomer, Notes, Patch, Rate, RateRow, Record, Text,
 };
 
 use super::book::{Book, World};
@@ -208,11 +208,11 @@ fn limits(world: &World, record: &Record, changes: &[LimitChange]) -> Vec<Limit>
 }
 
 /// Each limit replaces the one of its asset; one that limits nothing is none.
-fn set_limits(row: &mut Account, limits: Vec<Limit>) {
+fn set_limits(details: &mut Details, limits: Vec<Limit>) {
     for limit in limits {
-        row.limits.retain(|other| other.asset != limit.asset);
+        details.limits.retain(|other| other.asset != limit.asset);
         if limit.credit != Credit::NONE || limit.max_balance.is_some() {
-            row.limits.push(limit);
+            details.limits.push(limit);
         }
     }
 }
@@ -231,16 +231,14 @@ fn create_account(world: &mut World, record: &Record, new: &NewAccount, done: &D
         owner: new.owner,
         client,
         purpose: new.purpose,
-        label: new.label.clone(),
         status: AccountStatus::Active,
         currency,
         primary: false,
-        limits: Vec::new(),
-        notes: new.notes.clone(),
+        details: Details::new(new.label.clone(), Vec::new(), new.notes.clone()),
         created_at: record.recorded_at,
         updated_at: record.recorded_at,
     };
-    set_limits(&mut row, limits);
+    row.change_details(|details| set_limits(details, limits));
     let book = book(world, record);
     book.accounts.push(Arc::new(row));
     if primary {
@@ -253,10 +251,12 @@ fn update_account(world: &mut World, record: &Record, change: &ledger::AccountCh
     let book = book(world, record);
     let row = book.accounts.iter_mut().find(|row| row.id == change.id);
     let row = Arc::make_mut(row.expect("judged"));
-    set(&mut row.label, change.label.as_ref());
     row.status = change.status.unwrap_or(row.status);
-    set_limits(row, limits);
-    note(&mut row.notes, &change.external_id, &change.metadata);
+    row.change_details(|details| {
+        set(&mut details.label, change.label.as_ref());
+        set_limits(details, limits);
+        note(&mut details.notes, &change.external_id, &change.metadata);
+    });
     row.updated_at = record.recorded_at;
     if change.primary {
         make_primary(book, record, change.id);

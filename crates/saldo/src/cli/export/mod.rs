@@ -321,7 +321,7 @@ impl Writing {
             ))
         })?;
         let balances = self.names.moved().filter_map(|(account, asset)| {
-            let balance = book.slots.get(account)?.balance(asset)?;
+            let balance = book.slots.get(account)?.balances.get(asset)?;
             Some((account, asset, balance.counters.settled()))
         });
         let ending = Ending {
