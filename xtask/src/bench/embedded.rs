@@ -1,12 +1,13 @@
 //! Saldo on its embedded store, beside TigerBeetle on the same disk.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use super::report::{self, Goal, Measured, Part};
 use super::servers::{Ask, Servers};
 use super::tigerbeetle::{self, Load};
 use super::{Bench, shown};
-use crate::run::{Result, step};
+use crate::run::{self, Result, step};
 
 const GOALS: [Goal; 13] = [
     Goal {
@@ -241,7 +242,13 @@ impl Stage<'_> {
         };
         let binary = binary.canonicalize();
         let binary: PathBuf = binary.map_err(|error| format!("TigerBeetle's binary: {error}"))?;
+        settle()?;
         all.push(shown(tigerbeetle::measure(&binary, self.folder.path(), load)?)?);
-        Ok(())
+        settle()
     }
+}
+
+/// Nobody pays for what another has left to be written, or for a large file that it removed.
+fn settle() -> Result {
+    run::run(Command::new("sync"))
 }
