@@ -132,7 +132,7 @@ pub struct Account {
 }
 
 const _: () = assert!(
-    size_of::<Account>() <= 112,
+    size_of::<Account>() <= 96,
     "with its count of owners, two lines of a processor's cache"
 );
 

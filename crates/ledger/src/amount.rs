@@ -5,6 +5,8 @@ use std::fmt;
 
 /// An amount in minor units (cents of USD, 10⁻⁶ of USDC): 0 ..= 2¹²⁷ − 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+// A word's alignment is enough, as of ids.
+#[repr(Rust, packed(8))]
 pub struct Amount(u128);
 
 impl From<u64> for Amount {
@@ -93,7 +95,7 @@ impl Amount {
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.get().fmt(f)
     }
 }
 

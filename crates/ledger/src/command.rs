@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::account::{AccountStatus, Purpose};
 use crate::amount::Amount;
 use crate::asset::{AssetKind, AssetName};
-use crate::id::{AccountId, ApiKeyId, BookNo, ClientId, CustomerId, Owner, TransactionId};
+use crate::id::{AccountId, AnyId, ApiKeyId, BookNo, ClientId, CustomerId, Owner, TransactionId};
 use crate::register::{Notes, Rate, Scopes};
 use crate::text::{Form, Sealed, Subject};
 use crate::time::Micros;
@@ -27,13 +27,15 @@ pub struct Command {
     pub action: Action,
 }
 
+const _: () = assert!(size_of::<Command>() <= 240, "a batch has thousands");
+
 /// An idempotency key, in the space of one book and client.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Key {
     /// A key that the caller named: the first 16 bytes of its BLAKE3.
     Named([u8; 16]),
     /// The id of what is made: the transaction's, client's, customer's, account's or key's.
-    Id(u128),
+    Id(AnyId),
     /// The expiry of this hold, whoever sends it.
     Expiry(TransactionId),
 }

@@ -7,6 +7,8 @@ macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+        // A word's alignment is enough: by that of `u128`, an id that may be missing would take 32 bytes instead of 24.
+        #[repr(Rust, packed(8))]
         pub struct $name(pub u128);
 
         impl $name {
@@ -48,6 +50,26 @@ ids! {
     TransactionId;
     /// An API key.
     ApiKeyId;
+    /// Any of these.
+    AnyId;
+}
+
+macro_rules! any {
+    ($($name:ident)*) => {$(
+        impl From<$name> for AnyId {
+            fn from(id: $name) -> Self {
+                Self(id.0)
+            }
+        }
+    )*};
+}
+
+any! { ClientId CustomerId AccountId TransactionId ApiKeyId }
+
+impl From<u128> for AnyId {
+    fn from(id: u128) -> Self {
+        Self(id)
+    }
 }
 
 impl TransactionId {

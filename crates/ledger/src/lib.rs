@@ -53,7 +53,9 @@ pub use command::{
     Posting, Postings, Release, Reverse, Texts, Transaction,
 };
 pub use decide::{Decided, Decision, decide, decide_new};
-pub use id::{AccountId, AccountNo, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position, TransactionId};
+pub use id::{
+    AccountId, AccountNo, AnyId, ApiKeyId, BookNo, ClientId, CustomerId, Owner, Position, TransactionId,
+};
 pub use numbers::Numbers;
 pub use record::{AccountRef, AssetRef, Booked, Code, Done, Entry, Move, Moves, RULES, Record, Rejection};
 pub use register::{ApiKey, Client, Customer, Decimal, Dunning, Notes, Rate, RateRow, Scopes};

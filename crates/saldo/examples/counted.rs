@@ -96,7 +96,7 @@ impl Core {
         let command = Command {
             book,
             client,
-            key: Key::Id(id),
+            key: Key::Id(id.into()),
             fingerprint: Fingerprint::default(),
             stamp: self.stamp,
             action,

@@ -87,7 +87,7 @@ fn sign(
     let expires = issued + i64::from(lifetime);
     let claims = Claims {
         iss: ISSUER.to_owned(),
-        sub: format!("{:032x}", name.id.0),
+        sub: format!("{:032x}", { name.id.0 }),
         book: name.book.0,
         iat: issued,
         exp: expires,

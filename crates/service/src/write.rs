@@ -22,7 +22,7 @@ impl Idempotency {
     pub(crate) fn key(&self, id: u128) -> Key {
         match &self.header_key {
             Some(text) => Key::named(text),
-            None => Key::Id(id),
+            None => Key::Id(id.into()),
         }
     }
 }

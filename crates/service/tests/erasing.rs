@@ -223,7 +223,7 @@ async fn a_text_that_was_moved_or_damaged_is_not_shown() {
     let command = Command {
         book: world.caller.viewer.book,
         client: world.caller.viewer.client,
-        key: Key::Id(77),
+        key: Key::Id(77.into()),
         fingerprint: Fingerprint::default(),
         stamp: world.service.clock.now(),
         action: Action::UpdateCustomer(change),

@@ -121,7 +121,7 @@ impl Hasher {
     /// Where a record with this key is found.
     pub(crate) fn key(&self, book: ledger::BookNo, client: Option<ClientId>, key: Key) -> u64 {
         let (kind, rest) = match key {
-            Key::Id(id) => return self.id(book, id),
+            Key::Id(id) => return self.id(book, id.0),
             Key::Named(hash) => (0, hash),
             Key::Expiry(hold) => (1, hold.to_bytes()),
         };
@@ -158,7 +158,7 @@ impl Hasher {
         let book = command.book;
         let key = self.key(book, command.client, command.key);
         let of = |id: TransactionId| match command.key {
-            Key::Id(own) if own == id.0 => key,
+            Key::Id(own) if own == id.into() => key,
             _ => self.id(book, id.0),
         };
         let mut ids = SmallVec::new();

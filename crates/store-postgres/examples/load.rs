@@ -27,7 +27,7 @@ fn command(book: BookNo, client: Option<ClientId>, id: u128, action: Action) -> 
     Command {
         book,
         client,
-        key: Key::Id(id),
+        key: Key::Id(id.into()),
         fingerprint: Fingerprint::default(),
         stamp: now(),
         action,

@@ -112,7 +112,7 @@ impl History {
         let booked = record.booked();
         let single = (booked.len() == 1).then(|| booked[0].id);
         // A key that is the id of what was booked is found as such.
-        let is_own = single.is_some_and(|id| record.key == Key::Id(id.0));
+        let is_own = single.is_some_and(|id| record.key == Key::Id(id.into()));
         self.positions.push(at);
         self.times.push(record.recorded_at.0);
         self.keys

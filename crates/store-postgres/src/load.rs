@@ -257,7 +257,7 @@ pub(crate) async fn fetch_records(tx: &Transaction, book: i32, wanted: &Wanted) 
         .map(|(client, key)| key_hash(*client, *key))
         .collect();
     let own_ids = wanted.keys.iter().filter_map(|(_, key)| match key {
-        Key::Id(id) => Some(rows::id(*id)),
+        Key::Id(id) => Some(rows::id(id.0)),
         _ => None,
     });
     let ids: BTreeSet<_> = wanted

@@ -160,7 +160,7 @@ pub(crate) fn key_hash(client: Option<ClientId>, key: Key) -> Uuid {
     hasher.update(&client.unwrap_or_default().to_bytes());
     let (kind, bytes) = match key {
         Key::Named(hash) => (0, hash),
-        Key::Id(id) => (1, id.to_be_bytes()),
+        Key::Id(id) => (1, id.to_bytes()),
         Key::Expiry(hold) => (2, hold.to_bytes()),
     };
     hasher.update(&[kind]).update(&bytes);

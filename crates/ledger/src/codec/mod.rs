@@ -17,7 +17,7 @@ mod wire;
 
 use crate::asset::{AssetName, AssetNo};
 use crate::command::{Action, Fingerprint, Key, first_half};
-use crate::id::{AccountId, AccountNo, BookNo, ClientId, Position, TransactionId};
+use crate::id::{AccountId, AccountNo, AnyId, BookNo, ClientId, Position, TransactionId};
 use crate::record::{RULES, Record};
 use crate::state::State;
 use crate::text::Form;
@@ -182,17 +182,17 @@ pub fn fingerprint<F: Form>(action: &Action<F>, id_given: bool, key: &[u8; 32]) 
 }
 
 /// The id of what an action makes, where that can be its key.
-fn own_id(action: &Action) -> Option<u128> {
+fn own_id(action: &Action) -> Option<AnyId> {
     Some(match action {
-        Action::CreateClient(new) => new.id.0,
-        Action::CreateApiKey(new) => new.id.0,
-        Action::RotateApiKey(rotation) => rotation.id.0,
-        Action::CreateCustomer(new) => new.id.0,
-        Action::CreateAccount(new) => new.id.0,
-        Action::Post(transaction) => transaction.id.0,
-        Action::Capture(capture) => capture.id.0,
-        Action::Release(release) => release.id.0,
-        Action::Reverse(reverse) => reverse.id.0,
+        Action::CreateClient(new) => new.id.into(),
+        Action::CreateApiKey(new) => new.id.into(),
+        Action::RotateApiKey(rotation) => rotation.id.into(),
+        Action::CreateCustomer(new) => new.id.into(),
+        Action::CreateAccount(new) => new.id.into(),
+        Action::Post(transaction) => transaction.id.into(),
+        Action::Capture(capture) => capture.id.into(),
+        Action::Release(release) => release.id.into(),
+        Action::Reverse(reverse) => reverse.id.into(),
         _ => return None,
     })
 }
@@ -211,7 +211,7 @@ fn put_key(w: &mut Writer<'_>, record: &Record) {
         }
         Key::Id(id) => {
             w.byte(KEY_OTHER_ID);
-            w.bytes(&id.to_be_bytes());
+            w.bytes(&id.to_bytes());
         }
         Key::Expiry(hold) => {
             w.byte(KEY_EXPIRY);
@@ -225,7 +225,7 @@ fn take_key(r: &mut Reader<'_>) -> Decoded<Option<Key>> {
     Ok(match r.byte()? {
         KEY_OWN_ID => None,
         KEY_NAMED => Some(Key::Named(r.array()?)),
-        KEY_OTHER_ID => Some(Key::Id(u128::from_be_bytes(r.array()?))),
+        KEY_OTHER_ID => Some(Key::Id(AnyId::from_bytes(r.array()?))),
         KEY_EXPIRY => Some(Key::Expiry(TransactionId::from_bytes(r.array()?))),
         _ => return Err(DecodeError::Invalid("key")),
     })

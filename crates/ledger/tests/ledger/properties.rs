@@ -442,7 +442,7 @@ fn run(steps: Vec<Step>) -> World {
         let client = if step.by_subsidiary { SUBSIDIARY } else { root };
         let key = match (step.key, made(&step.action)) {
             (Some(key), _) => Key::named(&key.to_string()),
-            (None, Some(id)) => Key::Id(id),
+            (None, Some(id)) => Key::Id(id.into()),
             (None, None) => Key::named(&format!("step {nth}")),
         };
         world.submit(&command(book, Some(client), key, now, step.action));

@@ -337,7 +337,7 @@ impl Script {
             }
             "post" | "hold" => {
                 let transaction = self.transaction(verb, words);
-                (Some(Key::Id(transaction.id.0)), Action::Post(transaction))
+                (Some(Key::Id(transaction.id.into())), Action::Post(transaction))
             }
             "batch" => {
                 let key = Key::named(words.plain.remove(0));
@@ -409,7 +409,7 @@ impl Script {
                         .map_or(0, |time| (seconds(time) / SECOND) as u32),
                     expires_at: self.expiry(words),
                 };
-                return (Some(Key::Id(new)), Action::RotateApiKey(rotation));
+                return (Some(Key::Id(new.into())), Action::RotateApiKey(rotation));
             }
             "erase" => Action::EraseCustomer { id: CustomerId(id) },
             "revoke" => Action::RevokeApiKey { id: ApiKeyId(id) },
@@ -433,7 +433,7 @@ impl Script {
             },
         };
         let is_new = matches!(verb, "client" | "customer" | "api-key");
-        (is_new.then_some(Key::Id(id)), action)
+        (is_new.then_some(Key::Id(id.into())), action)
     }
 
     fn account_action(&mut self, verb: &str, words: &mut Words<'_>) -> (Option<Key>, Action) {
@@ -454,7 +454,7 @@ impl Script {
                 limits: words.limits(),
                 notes: Notes::default(),
             };
-            return (Some(Key::Id(id.0)), Action::CreateAccount(new));
+            return (Some(Key::Id(id.into())), Action::CreateAccount(new));
         }
         let status = words.option("status").map(|status| {
             let mut all = AccountStatus::ALL.into_iter();
@@ -537,7 +537,7 @@ impl Script {
                 force,
             }),
         };
-        (Some(Key::Id(id.0)), action)
+        (Some(Key::Id(id.into())), action)
     }
 
     fn show_reply(&self, reply: &Reply) -> String {

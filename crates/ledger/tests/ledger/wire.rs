@@ -47,7 +47,7 @@ fn record(party: Option<Subject>, with_texts: bool) -> String {
         recorded_at: Micros(1_000),
         rules: RULES,
         client: Some(ClientId(6)),
-        key: Key::Id(9),
+        key: Key::Id(9.into()),
         fingerprint: Fingerprint([8; 16]),
         action: Action::Post(transaction),
         outcome: Err(Code::InsufficientFunds.into()),

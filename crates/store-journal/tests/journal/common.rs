@@ -40,7 +40,7 @@ pub(crate) fn command(book: BookNo, client: Option<ClientId>, id: u128, action: 
     Command {
         book,
         client,
-        key: Key::Id(id),
+        key: Key::Id(id.into()),
         fingerprint: Fingerprint::default(),
         stamp: now(),
         action,

@@ -76,7 +76,7 @@ async fn what_a_position_includes_is_found_by_its_id() {
                 while store.position(BOOK).await.expect("the book is there") < end {
                     tokio::task::yield_now().await;
                 }
-                store.transaction(ALL, TransactionId(last)).await
+                store.transaction(ALL, TransactionId(last.0)).await
             })
         };
         let answers = store.submit(commands).await;

@@ -50,7 +50,7 @@ impl Past {
         for record in records {
             keys.push(key_hash(record.client, record.key));
             if let Key::Id(id) = record.key {
-                ids.insert(TransactionId(id));
+                ids.insert(TransactionId(id.0));
             }
             ids.extend(Record::clone(record).into_command().transaction_ids());
             if let Some(about) = about(&record.action) {

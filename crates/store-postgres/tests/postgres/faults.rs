@@ -34,7 +34,7 @@ pub(crate) fn command(book: BookNo, client: Option<ClientId>, id: u128, action: 
     Command {
         book,
         client,
-        key: Key::Id(id),
+        key: Key::Id(id.into()),
         fingerprint: ledger::fingerprint(&action, true, &[7; 32]),
         stamp: now(),
         action,

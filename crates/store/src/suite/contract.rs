@@ -141,7 +141,7 @@ pub async fn a_brief_answer_says_where_it_stands<B: Backend>(backend: Arc<B>) {
         scene.post(main, world, 41),
         // Of what was accepted a moment ago, and need not be durable yet.
         sixty,
-        scene.command_under(Key::Id(id.0), Some(scene.root), Action::Reverse(back)),
+        scene.command_under(Key::Id(id.into()), Some(scene.root), Action::Reverse(back)),
     ];
     let answers = scene.store.submit_briefly(commands.clone()).await;
     let kept = scene.store.records(scene.book, before, 10).await;

@@ -165,7 +165,7 @@ fn dun(customer: CustomerId, label: Option<&[u8]>) -> Action {
 }
 
 async fn code_of(scene: &Scene, actor: ClientId, action: Action) -> Option<Code> {
-    let key = Key::Id(scene.id());
+    let key = Key::Id(scene.id().into());
     let record = scene
         .recorded(scene.command_under(key, Some(actor), action))
         .await;

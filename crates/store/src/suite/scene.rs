@@ -106,7 +106,8 @@ impl Scene {
             time_zone: "UTC".into(),
             notes: Notes::default(),
         });
-        self.done(self.command_under(Key::Id(id.0), actor, action)).await
+        self.done(self.command_under(Key::Id(id.into()), actor, action))
+            .await
     }
 
     /// Makes a subsidiary of the root.
@@ -129,7 +130,7 @@ impl Scene {
             limits: Vec::new(),
             notes: Notes::default(),
         });
-        self.done(self.command_under(Key::Id(id.0), Some(self.root), action))
+        self.done(self.command_under(Key::Id(id.into()), Some(self.root), action))
             .await;
         id
     }
@@ -151,7 +152,7 @@ impl Scene {
             hold: None,
             force: false,
         });
-        self.command_under(Key::Id(id.0), Some(self.root), action)
+        self.command_under(Key::Id(id.into()), Some(self.root), action)
     }
 }
 

@@ -125,7 +125,7 @@ impl Stream {
     /// A command under a key of the id of what it makes, or of a name.
     pub(super) fn send(&mut self, book: usize, client: Option<ClientId>, id: Option<u128>, action: Action) {
         let key = match id {
-            Some(id) if self.random.percent(60) => Key::Id(id),
+            Some(id) if self.random.percent(60) => Key::Id(id.into()),
             _ => Key::named(&format!("key {}", self.commands.len())),
         };
         let mut fingerprint = [0; 16];

@@ -332,13 +332,13 @@ impl<'a> Sender<'a> {
 /// What makes an action the same when it is imported again: the id of what it makes, else its line.
 fn key_of(action: &Action<Plain>, line: u64) -> Key {
     match action {
-        Action::CreateClient(new) => Key::Id(new.id.0),
-        Action::CreateCustomer(new) => Key::Id(new.id.0),
-        Action::CreateAccount(new) => Key::Id(new.id.0),
-        Action::Post(one) => Key::Id(one.id.0),
-        Action::Capture(capture) => Key::Id(capture.id.0),
-        Action::Release(release) => Key::Id(release.id.0),
-        Action::Reverse(reverse) => Key::Id(reverse.id.0),
+        Action::CreateClient(new) => Key::Id(new.id.into()),
+        Action::CreateCustomer(new) => Key::Id(new.id.into()),
+        Action::CreateAccount(new) => Key::Id(new.id.into()),
+        Action::Post(one) => Key::Id(one.id.into()),
+        Action::Capture(capture) => Key::Id(capture.id.into()),
+        Action::Release(release) => Key::Id(release.id.into()),
+        Action::Reverse(reverse) => Key::Id(reverse.id.into()),
         _ => Key::named(&format!("saldo import, line {line}")),
     }
 }

@@ -131,7 +131,7 @@ impl Books {
                 return;
             }
         };
-        let held = self.holds.get_mut(&hold.0).expect("it was placed");
+        let held = self.holds.get_mut(&{ hold.0 }).expect("it was placed");
         for made in moves {
             let remaining = &mut held.remaining[made.index as usize];
             *remaining = remaining.checked_sub(made.free).expect("no more than is left");
@@ -140,7 +140,7 @@ impl Books {
 
     /// Before its end a hold does not expire; from then on nothing is captured of it.
     fn end_in_time(&self, record: &Record) {
-        let end = |id: &ledger::TransactionId| self.holds.get(&id.0).and_then(|held| held.expires_at);
+        let end = |id: &ledger::TransactionId| self.holds.get(&{ id.0 }).and_then(|held| held.expires_at);
         let refused = record.outcome.as_ref().err().map(|rejection| rejection.code);
         match &record.action {
             Action::Expire { hold, .. } => {
@@ -148,7 +148,10 @@ impl Books {
                     end(hold).is_some_and(|end| record.recorded_at >= end),
                     "too early: {record:?}"
                 );
-                assert!(refused.is_none() && !self.holds[&hold.0].is_open(), "{record:?}");
+                assert!(
+                    refused.is_none() && !self.holds[&{ hold.0 }].is_open(),
+                    "{record:?}"
+                );
             }
             Action::Capture(capture) if refused.is_none() => {
                 assert!(
