@@ -133,7 +133,7 @@ pub struct Account {
 
 const _: () = assert!(
     size_of::<Account>() <= 96,
-    "with its count of owners, two lines of a processor's cache"
+    "there is one for each account in memory"
 );
 
 /// What is said of few accounts.

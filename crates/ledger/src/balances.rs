@@ -16,7 +16,7 @@ enum Kept {
     #[default]
     None,
     One(AssetNo, Narrow),
-    /// Several, or one that is too large.
+    /// Several, or one that is too large, or was.
     Any(Vec<(AssetNo, Balance)>),
 }
 
@@ -88,16 +88,21 @@ impl Balances {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn put_any(&mut self, asset: AssetNo, balance: Balance) {
-        if !matches!(self.0, Kept::Any(_)) {
-            self.0 = Kept::Any(self.iter().collect());
-        }
-        let Kept::Any(all) = &mut self.0 else { return };
+        let mut all = match std::mem::take(&mut self.0) {
+            Kept::Any(all) => all,
+            few => Self(few).iter().collect(),
+        };
         match all.iter_mut().find(|(no, _)| *no == asset) {
             Some((_, here)) => *here = balance,
-            None => all.push((asset, balance)),
+            None => {
+                // Few accounts have more; by itself it would make room for four.
+                all.reserve_exact(1);
+                all.push((asset, balance));
+            }
         }
+        self.0 = Kept::Any(all);
     }
 
     /// All of them, in the order of touching.

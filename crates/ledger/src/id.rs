@@ -50,7 +50,7 @@ ids! {
     TransactionId;
     /// An API key.
     ApiKeyId;
-    /// Any of these.
+    /// The id of any of these, as a key.
     AnyId;
 }
 

@@ -10,7 +10,7 @@ use crate::id::{AccountId, AccountNo};
 #[derive(Clone, Debug, Default)]
 pub struct Numbers {
     /// Entries, of which at most three quarters are used: 32 bits of the id's hash, then the number and one; zero
-    /// is none. Each stands at its home, which the hash's first bits are, or in the next place behind it that was free.
+    /// is none. Each stands at its home, as far into the table as its hash is among all hashes, or in the next place behind it that was free.
     entries: Vec<u64>,
     used: usize,
     hasher: foldhash::fast::RandomState,
@@ -38,7 +38,7 @@ impl Numbers {
     /// Adds the number of an id that has none yet.
     pub(crate) fn insert(&mut self, id: AccountId, no: AccountNo) {
         if 4 * (self.used + 1) > 3 * self.entries.len() {
-            // They stand in the order of their hashes, so each goes a little behind the one before.
+            // They stand nearly in the order of their hashes, so the new table is filled from front to back.
             let larger = (self.entries.len() * 5 / 4).max(FEWEST);
             let entries = std::mem::replace(&mut self.entries, vec![0; larger]);
             entries
@@ -63,7 +63,7 @@ impl Numbers {
     }
 
     fn hash(&self, id: AccountId) -> u32 {
-        // The upper half, whose first bits are the home.
+        // The upper half.
         (self.hasher.hash_one(id) >> 32) as u32
     }
 

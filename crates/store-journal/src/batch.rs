@@ -52,7 +52,7 @@ impl Change {
         }
     }
 
-    /// The account that it makes, and whose it is.
+    /// Whose account it makes, and which.
     pub(crate) fn new_account(&self) -> Option<(Owner, AccountNo)> {
         let Self::Record(record) = self else { return None };
         match (&record.action, &record.outcome) {

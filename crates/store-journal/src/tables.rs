@@ -6,7 +6,6 @@ use std::sync::Arc;
 use ledger::{
     Account, AccountNo, Action, BookNo, Completeness, Map, Owner, Record, Slots, State, apply, apply_plain,
 };
-
 use smallvec::SmallVec;
 
 use crate::batch::Change;
@@ -136,7 +135,7 @@ impl<'a> Rows<'a> {
 }
 
 /// The accounts of each owner in a book, in the order of creation. Only readers ask for them.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Owned(Map<BookNo, OwnedInBook>);
 
 type OwnedInBook = Map<Owner, SmallVec<[AccountNo; 2]>>;
@@ -203,16 +202,14 @@ impl Published {
         at: Locator,
         has: impl Fn(AccountNo) -> bool,
     ) {
-        let (milestones, book) = (&mut self.milestones, change.book());
-        if let Some((owner, no)) = change.new_account()
-            && self
-                .tables
-                .state
-                .book(book)
-                .is_none_or(|rows| !rows.slots.contains(no))
-        {
-            self.owned.put(book, owner, no);
+        let book = change.book();
+        if let Some((owner, no)) = change.new_account() {
+            let rows = self.tables.state.book(book);
+            if !rows.is_some_and(|rows| rows.slots.contains(no)) {
+                self.owned.put(book, owner, no);
+            }
         }
+        let milestones = &mut self.milestones;
         milestones.take(book, change.when(), at);
         self.tables.take(change, touched, at, &has, |key, chain, _| {
             milestones.take_chain((book, key), chain, at);

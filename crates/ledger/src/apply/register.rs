@@ -165,11 +165,11 @@ fn limits(state: &State, book: BookNo, changes: &[LimitChange]) -> Vec<Limit> {
 }
 
 /// Each limit replaces the one of its asset; one that limits nothing is not kept.
-fn set_limits(details: &mut Details, limits: Vec<Limit>) {
+fn set_limits(here: &mut Vec<Limit>, limits: Vec<Limit>) {
     for limit in limits {
-        details.limits.retain(|other| other.asset != limit.asset);
+        here.retain(|other| other.asset != limit.asset);
         if limit.credit != Credit::NONE || limit.max_balance.is_some() {
-            details.limits.push(limit);
+            here.push(limit);
         }
     }
 }
@@ -187,7 +187,9 @@ pub(super) fn create_account(
     primary: bool,
     client: ClientId,
 ) {
-    let mut row = Account {
+    let mut given = Vec::new();
+    set_limits(&mut given, limits(state, record.book, &new.limits));
+    let row = Account {
         id: new.id,
         no,
         owner: new.owner,
@@ -196,11 +198,10 @@ pub(super) fn create_account(
         status: AccountStatus::Active,
         currency: new.currency.map(|name| asset_no(state, record.book, &name)),
         primary: false,
-        details: Details::new(new.label.clone(), Vec::new(), new.notes.clone()),
+        details: Details::new(new.label.clone(), given, new.notes.clone()),
         created_at: record.recorded_at,
         updated_at: record.recorded_at,
     };
-    row.change_details(|details| set_limits(details, limits(state, record.book, &new.limits)));
     let book = state.book_mut(record.book);
     if !book.slots.contains(no) {
         book.put_account(Arc::new(row));
@@ -250,7 +251,7 @@ pub(super) fn update_account(state: &mut State, record: &Record, change: &Accoun
             if let Some(label) = &change.label {
                 details.label.clone_from(label);
             }
-            set_limits(details, limits);
+            set_limits(&mut details.limits, limits);
             patch(&mut details.notes, &change.external_id, &change.metadata);
         });
     });

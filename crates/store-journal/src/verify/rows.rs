@@ -36,7 +36,7 @@ pub(super) fn compare(journal: &Given, memory: &Published) -> Result<(), String>
         }
         if !same_owned(&journal.tables, &memory.owned, no) {
             return Err(format!(
-                "book {no}: whose its accounts are differs from the journal"
+                "book {no}: the accounts by owner differ from the journal"
             ));
         }
         if journal.milestones.of(no) != memory.milestones.of(no) {

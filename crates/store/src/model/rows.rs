@@ -208,11 +208,11 @@ fn limits(world: &World, record: &Record, changes: &[LimitChange]) -> Vec<Limit>
 }
 
 /// Each limit replaces the one of its asset; one that limits nothing is none.
-fn set_limits(details: &mut Details, limits: Vec<Limit>) {
+fn set_limits(here: &mut Vec<Limit>, limits: Vec<Limit>) {
     for limit in limits {
-        details.limits.retain(|other| other.asset != limit.asset);
+        here.retain(|other| other.asset != limit.asset);
         if limit.credit != Credit::NONE || limit.max_balance.is_some() {
-            details.limits.push(limit);
+            here.push(limit);
         }
     }
 }
@@ -224,8 +224,9 @@ fn create_account(world: &mut World, record: &Record, new: &NewAccount, done: &D
     let currency = new
         .currency
         .map(|name| world.asset(record.book, &name).expect("judged").no);
-    let limits = limits(world, record, &new.limits);
-    let mut row = Account {
+    let mut given = Vec::new();
+    set_limits(&mut given, limits(world, record, &new.limits));
+    let row = Account {
         id: new.id,
         no,
         owner: new.owner,
@@ -234,11 +235,10 @@ fn create_account(world: &mut World, record: &Record, new: &NewAccount, done: &D
         status: AccountStatus::Active,
         currency,
         primary: false,
-        details: Details::new(new.label.clone(), Vec::new(), new.notes.clone()),
+        details: Details::new(new.label.clone(), given, new.notes.clone()),
         created_at: record.recorded_at,
         updated_at: record.recorded_at,
     };
-    row.change_details(|details| set_limits(details, limits));
     let book = book(world, record);
     book.accounts.push(Arc::new(row));
     if primary {
@@ -254,7 +254,7 @@ fn update_account(world: &mut World, record: &Record, change: &ledger::AccountCh
     row.status = change.status.unwrap_or(row.status);
     row.change_details(|details| {
         set(&mut details.label, change.label.as_ref());
-        set_limits(details, limits);
+        set_limits(&mut details.limits, limits);
         note(&mut details.notes, &change.external_id, &change.metadata);
     });
     row.updated_at = record.recorded_at;
