@@ -5,7 +5,7 @@
 //! texts are `saldo_`, `saldo_pk_` and `saldo_sk_`, then base64url without padding.
 //!
 //! The secret is 256 random bits, so one fast hash keeps it; the hashes are compared in constant time, and what was verified is
-//! [remembered](crate::remembered). Whatever fails, the caller learns no more than [`Problem::Unauthorized`].
+//! remembered (`remembered.rs`). Whatever fails, the caller learns no more than [`Problem::Unauthorized`].
 
 use std::sync::Arc;
 
