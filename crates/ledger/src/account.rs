@@ -154,7 +154,12 @@ impl Details {
     #[must_use]
     pub fn new(label: Text, limits: Vec<Limit>, notes: Notes) -> Option<Box<Self>> {
         let details = Self { label, limits, notes };
-        (details != *NO_DETAILS).then(|| Box::new(details))
+        (!details.is_empty()).then(|| Box::new(details))
+    }
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        *self == *NO_DETAILS
     }
 }
 
@@ -169,7 +174,7 @@ impl Account {
     pub fn change_details(&mut self, change: impl FnOnce(&mut Details)) {
         let mut details = self.details.take().unwrap_or_default();
         change(&mut details);
-        self.details = (*details != *NO_DETAILS).then_some(details);
+        self.details = (!details.is_empty()).then_some(details);
     }
 
     /// The credit of the account in `asset`: the purpose's, else the limit's, else none.

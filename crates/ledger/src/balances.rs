@@ -11,13 +11,17 @@ use crate::time::Micros;
 #[derive(Clone, Debug, Default)]
 pub struct Balances(Kept);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 enum Kept {
-    #[default]
-    None,
     One(AssetNo, Narrow),
-    /// Several, or one that is too large, or was.
+    /// None, several, or one that is too large, or was.
     Any(Vec<(AssetNo, Balance)>),
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::Any(Vec::new())
+    }
 }
 
 /// A balance with counters below 2⁶⁴, in the order of [`Counters`].
@@ -83,7 +87,7 @@ impl Balances {
     pub fn put(&mut self, asset: AssetNo, balance: Balance) {
         match (&mut self.0, Narrow::of(balance)) {
             (Kept::One(no, here), Some(narrow)) if *no == asset => *here = narrow,
-            (Kept::None, Some(narrow)) => self.0 = Kept::One(asset, narrow),
+            (Kept::Any(all), Some(narrow)) if all.is_empty() => self.0 = Kept::One(asset, narrow),
             _ => self.put_any(asset, balance),
         }
     }
@@ -108,7 +112,6 @@ impl Balances {
     /// All of them, in the order of touching.
     pub fn iter(&self) -> impl Iterator<Item = (AssetNo, Balance)> {
         let (one, any) = match &self.0 {
-            Kept::None => (None, &[][..]),
             Kept::One(asset, balance) => (Some((*asset, balance.wide())), &[][..]),
             Kept::Any(all) => (None, all.as_slice()),
         };

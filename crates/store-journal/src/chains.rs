@@ -15,12 +15,17 @@ pub(crate) struct Chains(Map<BookNo, BookChains>);
 pub(crate) type BookChains = Pages<AccountChains>;
 
 /// Those of an account; most accounts have one asset.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) enum AccountChains {
-    #[default]
-    None,
     One(AssetNo, Roots<Locator>),
-    Many(Vec<(AssetNo, Roots<Locator>)>),
+    /// None, or several.
+    Any(Vec<(AssetNo, Roots<Locator>)>),
+}
+
+impl Default for AccountChains {
+    fn default() -> Self {
+        Self::Any(Vec::new())
+    }
 }
 
 const _: () = assert!(
@@ -53,9 +58,8 @@ pub(crate) fn chain_of(book: &mut BookChains, (account, asset): BalanceKey) -> &
 impl AccountChains {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (AssetNo, &Roots<Locator>)> {
         let (one, many) = match self {
-            Self::None => (None, &[][..]),
             Self::One(asset, chain) => (Some((*asset, chain)), &[][..]),
-            Self::Many(all) => (None, all.as_slice()),
+            Self::Any(all) => (None, all.as_slice()),
         };
         one.into_iter()
             .chain(many.iter().map(|(asset, chain)| (*asset, chain)))
@@ -64,22 +68,21 @@ impl AccountChains {
     /// The chain of an asset, made empty when it is not here.
     fn get_mut(&mut self, asset: AssetNo) -> &mut Roots<Locator> {
         match self {
-            Self::None => *self = Self::One(asset, Roots::new()),
+            Self::Any(all) if all.is_empty() => *self = Self::One(asset, Roots::new()),
             Self::One(no, chain) if *no != asset => {
-                *self = Self::Many(vec![(*no, std::mem::take(chain))]);
+                *self = Self::Any(vec![(*no, std::mem::take(chain))]);
             }
             _ => {}
         }
         match self {
             Self::One(_, chain) => chain,
-            Self::Many(all) => {
+            Self::Any(all) => {
                 let nth = all.iter().position(|(no, _)| *no == asset).unwrap_or_else(|| {
                     all.push((asset, Roots::new()));
                     all.len() - 1
                 });
                 &mut all[nth].1
             }
-            Self::None => unreachable!("it was made one just now"),
         }
     }
 }
@@ -115,6 +118,6 @@ mod tests {
             .of(book)
             .and_then(|book| book.get(1_499))
             .expect("it has a row");
-        assert_eq!(neighbour, &AccountChains::None);
+        assert_eq!(neighbour, &AccountChains::default());
     }
 }
