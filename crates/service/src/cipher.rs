@@ -4,6 +4,8 @@
 //! searched for stands behind its lookup, a keyed hash of the text; its nonce is made of that and of its place, so that none
 //! has to be kept, and only the same text in the same place is ever sealed under the same nonce: 32 bytes more.
 
+use std::sync::OnceLock;
+
 use chacha20poly1305::{AeadInOut, KeyInit, XChaCha20Poly1305, XNonce};
 use ledger::{Bytes, Field, Findable, Lookup, Place, Sealer, Subject, Text};
 use store::TextKey;
@@ -14,9 +16,44 @@ use crate::vault::Keys;
 const NONCE: usize = 24;
 const TAG: usize = 16;
 
+/// The longest text, in bytes as sealed, that is kept open.
+const OPEN_MAX: usize = 256;
+
 /// The key of a party, as texts are sealed under it.
 #[derive(Clone, Copy)]
 pub(crate) struct SealingKey([u8; 32]);
+
+/// The key of a party, with the text that was shown first since it was looked up, opened: nearly always a name, and shown over
+/// and over. It is in memory for as long as its key is, which tells as much.
+pub(crate) struct PartyKey {
+    key: SealingKey,
+    shown: OnceLock<Shown>,
+}
+
+/// A text that was opened.
+struct Shown {
+    place: Place,
+    /// As it was sealed, and behind that as it reads: in one piece, which is fetched from memory at once.
+    both: Box<[u8]>,
+    sealed: usize,
+}
+
+impl Shown {
+    fn new(place: Place, sealed: &[u8], text: &str) -> Self {
+        Self {
+            place,
+            both: [sealed, text.as_bytes()].concat().into(),
+            sealed: sealed.len(),
+        }
+    }
+
+    /// How it reads, if it is this one.
+    fn text(&self, place: Place, sealed: &[u8]) -> Option<&str> {
+        let (this, text) = self.both.split_at_checked(self.sealed)?;
+        let same = self.place == place && this == sealed;
+        str::from_utf8(text).ok().filter(|_| same)
+    }
+}
 
 /// What a book's key is used for beside that.
 pub(crate) struct BookKeys {
@@ -92,6 +129,32 @@ impl SealingKey {
     }
 }
 
+impl From<&TextKey> for PartyKey {
+    fn from(key: &TextKey) -> Self {
+        Self {
+            key: key.into(),
+            shown: OnceLock::new(),
+        }
+    }
+}
+
+impl PartyKey {
+    /// Opens a text that stands behind its nonce.
+    fn open(&self, place: Place, sealed: &[u8]) -> Option<Box<str>> {
+        let shown = self.shown.get();
+        if let Some(text) = shown.and_then(|shown| shown.text(place, sealed)) {
+            return Some(text.into());
+        }
+        let (nonce, rest) = sealed.split_first_chunk()?;
+        let text = self.key.open(*nonce, place, rest)?;
+        if shown.is_none() && sealed.len() <= OPEN_MAX {
+            // Another request may have been faster.
+            let _ = self.shown.set(Shown::new(place, sealed, &text));
+        }
+        Some(text)
+    }
+}
+
 fn damaged(place: Place) -> Problem {
     Problem::internal(format!(
         "the {:?} of {:032x} does not open under its key: it is damaged or was moved",
@@ -113,8 +176,7 @@ impl Keys {
         let Some(key) = self.get(party) else {
             return Ok(None);
         };
-        let (nonce, sealed) = text.bytes().split_first_chunk().ok_or_else(|| damaged(place))?;
-        let opened = key.open(*nonce, place, sealed);
+        let opened = key.open(place, text.bytes());
         opened.map(Some).ok_or_else(|| damaged(place))
     }
 
@@ -128,7 +190,7 @@ impl Keys {
         let Some(key) = self.get(party) else {
             return Ok(None);
         };
-        let opened = key.open(nonce_of(text.lookup(), place), place, text.sealed());
+        let opened = key.key.open(nonce_of(text.lookup(), place), place, text.sealed());
         opened.map(Some).ok_or_else(|| damaged(place))
     }
 }
@@ -176,7 +238,7 @@ impl<'a> Sealing<'a> {
 
     fn key(&mut self, party: Subject) -> Option<SealingKey> {
         match self.keys.get(party) {
-            Some(key) => Some(key),
+            Some(key) => Some(key.key),
             None => self.fresh().map(|fresh| fresh.nobodys),
         }
     }
@@ -228,4 +290,53 @@ pub(crate) fn random() -> Result<[u8; 32], Problem> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| Problem::internal(format!("no randomness: {error}")))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_was_opened_opens_again_where_it_stands_and_nowhere_else() {
+        let key = PartyKey::from(&TextKey([7; 32]));
+        let place = Place {
+            field: Field::CustomerName,
+            id: 1,
+        };
+        let sealed = |nonce: u8, name: &str| {
+            let mut text = name.as_bytes().to_vec();
+            let tag = key.key.seal([nonce; NONCE], place, &mut text);
+            [&[nonce; NONCE][..], &text, &tag].concat()
+        };
+        let open = |place, sealed: &[u8]| key.open(place, sealed).map(String::from);
+        let (first, other) = (sealed(1, "Ana"), sealed(2, "Bo"));
+        for _ in 0..2 {
+            assert_eq!(open(place, &first).as_deref(), Some("Ana"));
+            assert_eq!(open(place, &other).as_deref(), Some("Bo"));
+            assert_eq!(open(Place { id: 2, ..place }, &first), None);
+            for nth in 0..first.len() {
+                let mut damaged = first.clone();
+                damaged[nth] ^= 1;
+                assert_eq!(open(place, &damaged), None, "byte {nth}");
+            }
+            assert_eq!(open(place, &first[..first.len() - 1]), None);
+            assert_eq!(open(place, &[]), None);
+        }
+        let kept = key.shown.get().and_then(|shown| shown.text(place, &first));
+        assert_eq!(kept, Some("Ana"), "the first");
+    }
+
+    #[test]
+    fn a_long_text_is_not_kept_open() {
+        let key = PartyKey::from(&TextKey([7; 32]));
+        let place = Place {
+            field: Field::CustomerMetadata,
+            id: 1,
+        };
+        let mut text = vec![b'x'; OPEN_MAX];
+        let tag = key.key.seal([1; NONCE], place, &mut text);
+        let opened = key.open(place, &[&[1; NONCE][..], &text, &tag].concat());
+        assert_eq!(opened.map(|text| text.len()), Some(OPEN_MAX));
+        assert!(key.shown.get().is_none());
+    }
 }

@@ -1,5 +1,7 @@
 //! What exports and imports of whole books need: opening texts without a store, and commands of the past.
 
+use std::sync::Arc;
+
 use ledger::{
     AccountChange, Action, ClientChange, Command, CustomerChange, Field, Findable, Key, Micros, Place, Plain,
     Subject, Text, Transaction,
@@ -20,7 +22,11 @@ impl Opener {
     /// With these keys.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = (Subject, TextKey)>) -> Self {
-        Self(Keys::of(keys))
+        let keys = keys.into_iter();
+        Self(
+            keys.map(|(party, key)| (party, Arc::new((&key).into())))
+                .collect(),
+        )
     }
 
     /// Whether it has the key of a party.

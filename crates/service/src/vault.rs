@@ -6,7 +6,7 @@ use ledger::{AccountId, BookNo, ClientId, Lookup, Map, Micros, Owner, Position, 
 use parking_lot::RwLock;
 use store::TextKey;
 
-use crate::cipher::{BookKeys, SealingKey, random};
+use crate::cipher::{BookKeys, PartyKey, random};
 use crate::problem::Problem;
 use crate::{Caller, Service};
 
@@ -17,26 +17,28 @@ const MOST: usize = 100_000;
 /// So many accounts are looked up at once: others wait for that.
 const AT_ONCE: usize = 256;
 
-/// The keys of some parties, as far as they are not gone.
+/// The keys of some parties, as far as they are not gone; in the order of the parties.
 #[derive(Default)]
-pub(crate) struct Keys(Map<Subject, SealingKey>);
+pub(crate) struct Keys(Vec<(Subject, Arc<PartyKey>)>);
+
+impl FromIterator<(Subject, Arc<PartyKey>)> for Keys {
+    fn from_iter<T: IntoIterator<Item = (Subject, Arc<PartyKey>)>>(keys: T) -> Self {
+        let mut keys: Vec<_> = keys.into_iter().collect();
+        keys.sort_unstable_by_key(|(party, _)| *party);
+        Self(keys)
+    }
+}
 
 impl Keys {
-    pub(crate) fn of(keys: impl IntoIterator<Item = (Subject, TextKey)>) -> Self {
-        let keys = keys
-            .into_iter()
-            .map(|(party, key)| (party, SealingKey::from(&key)));
-        Self(keys.collect())
-    }
-
-    pub(crate) fn get(&self, party: Subject) -> Option<SealingKey> {
-        self.0.get(&party).copied()
+    pub(crate) fn get(&self, party: Subject) -> Option<&PartyKey> {
+        let at = self.0.binary_search_by_key(&party, |(party, _)| *party).ok()?;
+        Some(&self.0[at].1)
     }
 }
 
 #[derive(Default)]
 struct Parties {
-    keys: Map<Subject, (Option<SealingKey>, Micros)>,
+    keys: Map<Subject, (Option<Arc<PartyKey>>, Micros)>,
     /// How often something was erased: what was looked up before that is not kept.
     erased: u64,
 }
@@ -66,7 +68,7 @@ impl Service {
     /// The keys of these parties.
     pub(crate) async fn text_keys(&self, parties: &[Subject]) -> Result<Keys, Problem> {
         let now = self.clock.now();
-        let mut keys = Keys::default();
+        let mut keys = Vec::with_capacity(parties.len());
         let mut missing = Vec::new();
         let erased = {
             let known = self.vault.parties.read();
@@ -74,7 +76,7 @@ impl Service {
                 match known.keys.get(party) {
                     // A clock that was set back says nothing about an age.
                     Some((key, at)) if (0..KEEP).contains(&now.0.saturating_sub(at.0)) => {
-                        keys.0.extend(key.map(|key| (*party, key)));
+                        keys.extend(key.as_ref().map(|key| (*party, Arc::clone(key))));
                     }
                     _ => missing.push(*party),
                 }
@@ -82,30 +84,30 @@ impl Service {
             known.erased
         };
         if missing.is_empty() {
-            return Ok(keys);
+            return Ok(keys.into_iter().collect());
         }
         missing.sort_unstable();
         missing.dedup();
         let found = self.store.text_keys(missing.clone()).await?;
         let mut known = self.vault.parties.write();
         for (party, found) in missing.into_iter().zip(found) {
-            let key = found.as_ref().map(SealingKey::from);
+            let key = found.as_ref().map(|key| Arc::new(PartyKey::from(key)));
             if known.erased == erased {
-                keep(&mut known.keys, party, (key, now));
+                keep(&mut known.keys, party, (key.clone(), now));
             }
-            keys.0.extend(key.map(|key| (party, key)));
+            keys.extend(key.map(|key| (party, key)));
         }
-        Ok(keys)
+        Ok(keys.into_iter().collect())
     }
 
     /// Makes the key of a party that is new. It is durable before anything is sealed under it.
     pub(crate) async fn make_text_key(&self, party: Subject) -> Result<Keys, Problem> {
         let new = vec![(party, TextKey(random()?))];
         let kept = self.store.keep_text_keys(new).await?;
-        let key = kept.first().map(SealingKey::from);
+        let key = kept.first().map(|key| Arc::new(PartyKey::from(key)));
         let mut known = self.vault.parties.write();
-        keep(&mut known.keys, party, (key, self.clock.now()));
-        Ok(Keys(key.map(|key| (party, key)).into_iter().collect()))
+        keep(&mut known.keys, party, (key.clone(), self.clock.now()));
+        Ok(key.map(|key| (party, key)).into_iter().collect())
     }
 
     /// Deletes the key of a party, everywhere but in the memory of other servers, and there within [`KEEP`].
