@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ledger::{
-    AccountId, AccountNo, ApiKey, ApiKeyId, Asset, AssetName, BookNo, Client, ClientId, Customer, CustomerId,
-    Decimal, Findable, Lookup, Micros, Notes, Owner, Position, Purpose, RateRow, TransactionId, rate_pairs,
+    AccountId, AccountNo, ApiKey, ApiKeyId, Asset, AssetName, BookNo, Bytes, Client, ClientId, Customer,
+    CustomerId, Decimal, Findable, Lookup, Micros, Notes, Owner, Position, Purpose, RateRow, TransactionId,
+    rate_pairs,
 };
 use store::{
     AccountBalances, AccountFilter, ApiKeyHolder, AsOf, ClientAccounts, Cursor, CustomerAccounts,
@@ -13,6 +14,10 @@ use store::{
 };
 
 use super::{Read, Seen, View};
+use crate::prefetch::{prefetch, prefetch_from};
+
+/// About the bytes of a name, as it is sealed.
+const NAME: usize = 64;
 
 /// A page of rows that come in order of creation, numbered from 0.
 fn page_of<T>(seen: &Seen<'_>, page: Page, count: usize, row: impl Fn(usize) -> Option<T>) -> Listed<T> {
@@ -222,9 +227,12 @@ impl View {
     ) -> Read<Option<Stamped<CustomerAccounts>>> {
         let published = self.published();
         let seen = Seen::new(&published, viewer)?;
+        seen.fetch(customer);
         let Some(customer) = seen.customer(customer) else {
             return Ok(None);
         };
+        // Nearly always it is shown, too.
+        prefetch_from::<u8, NAME>(customer.legal_name.bytes().as_ptr());
         let accounts = seen.owned(Owner::Customer(customer.id), purposes);
         let accounts = accounts.map(|slot| seen.balances_now(slot)).collect();
         Ok(Some(seen.stamped(CustomerAccounts {
@@ -402,6 +410,17 @@ impl<'a> Seen<'a> {
             .customers
             .peek(&id)
             .filter(|customer| self.sees(customer.client))
+    }
+
+    /// Has a customer and its accounts brought into the caches. They lie far from each other, and would be waited for in turn.
+    fn fetch(&self, customer: CustomerRef) {
+        let CustomerRef::Id(id) = customer else { return };
+        if let Some(customer) = self.book.customers.peek(&id) {
+            prefetch(&**customer);
+        }
+        for no in self.published.owned.of(self.book.no, Owner::Customer(id)) {
+            self.book.slots.place(*no).into_iter().for_each(prefetch);
+        }
     }
 
     fn owned(&self, owner: Owner, purposes: Purposes) -> impl Iterator<Item = &'a ledger::Slot> {
