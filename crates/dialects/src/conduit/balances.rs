@@ -1,7 +1,5 @@
 //! `available[]`: what the page's closed objects can say, in the order of its enums.
 
-use std::collections::BTreeMap;
-
 use ledger::{AssetName, CODE_MAX, NETWORK_MAX};
 use service::{Metrics, Problem};
 use store::AccountBalances;
@@ -20,8 +18,11 @@ pub(super) const NETWORKS: [&str; 6] = ["ethereum", "tron", "solana", "polygon",
 /// About how many bytes an element takes.
 pub(super) const ELEMENT: usize = 48 + CODE_MAX + NETWORK_MAX;
 
+/// The place of an asset: of its code, then of its network.
+type Rank = (usize, usize);
+
 /// The place of an asset in the page's enums: fiat without a network, a stablecoin with one; `None` for all others.
-fn rank(asset: &AssetName) -> Option<(usize, usize)> {
+fn rank(asset: &AssetName) -> Option<Rank> {
     match asset.network() {
         None => FIAT
             .iter()
@@ -35,9 +36,9 @@ fn rank(asset: &AssetName) -> Option<(usize, usize)> {
     }
 }
 
-/// Amounts in minor units, true ones, by the place of their asset in the page's enums.
+/// Amounts in minor units, true ones, in the order of their assets in the page's enums. Most accounts have one.
 #[derive(Default)]
-pub(super) struct Available(BTreeMap<(usize, usize), (AssetName, i128)>);
+pub(super) struct Available(Vec<(Rank, AssetName, i128)>);
 
 impl Available {
     /// What is available on an account. What the page can't name is left out and counted.
@@ -46,19 +47,29 @@ impl Available {
         for balance in &account.balances {
             let name = balance.asset.name;
             match rank(&name) {
-                Some(rank) => {
-                    available.0.insert(rank, (name, balance.counters.available()));
-                }
+                Some(rank) => *available.amount(rank, name) = balance.counters.available(),
                 None => metrics.balances_left_out.add_one(),
             }
         }
         available
     }
 
+    /// The amount of an asset, which begins at 0.
+    fn amount(&mut self, rank: Rank, name: AssetName) -> &mut i128 {
+        let at = match self.0.binary_search_by_key(&rank, |(rank, ..)| *rank) {
+            Ok(at) => at,
+            Err(at) => {
+                self.0.insert(at, (rank, name, 0));
+                at
+            }
+        };
+        &mut self.0[at].2
+    }
+
     /// Adds another account's.
     pub(super) fn add(&mut self, other: &Self) -> Result<(), Problem> {
-        for (rank, (name, amount)) in &other.0 {
-            let (_, sum) = self.0.entry(*rank).or_insert((*name, 0));
+        for (rank, name, amount) in &other.0 {
+            let sum = self.amount(*rank, *name);
             *sum = sum
                 .checked_add(*amount)
                 .ok_or_else(|| Problem::internal(format!("the total of {name} is beyond 128 bits")))?;
@@ -74,7 +85,7 @@ impl Available {
     pub(super) fn write(&self, body: &mut Json, negative: &mut Negative) {
         body.object(|body| {
             body.key("available").array(|elements| {
-                for (name, amount) in self.0.values() {
+                for (_, name, amount) in &self.0 {
                     elements.object(|element| {
                         element.key("asset").string(name.code());
                         if let Some(network) = name.network() {
