@@ -16,42 +16,43 @@ use crate::vault::Keys;
 const NONCE: usize = 24;
 const TAG: usize = 16;
 
-/// The longest text, in bytes as sealed, that is kept open.
+/// The longest name, in bytes as sealed, that is kept open.
 const OPEN_MAX: usize = 256;
 
 /// The key of a party, as texts are sealed under it.
 #[derive(Clone, Copy)]
 pub(crate) struct SealingKey([u8; 32]);
 
-/// The key of a party, with the text that was shown first since it was looked up, opened: nearly always a name, and shown over
-/// and over. It is in memory for as long as its key is, which tells as much.
+/// The key of a party, and its name, which is shown over and over, once that was opened. They are in memory together.
 pub(crate) struct PartyKey {
-    key: SealingKey,
-    shown: OnceLock<Shown>,
+    sealing: SealingKey,
+    name: OnceLock<Name>,
 }
 
-/// A text that was opened.
-struct Shown {
+/// A name that was opened.
+struct Name {
     place: Place,
-    /// As it was sealed, and behind that as it reads: in one piece, which is fetched from memory at once.
-    both: Box<[u8]>,
-    sealed: usize,
+    /// As it was sealed, and behind that as it reads: in one piece, which comes from memory sooner than two.
+    bytes: Box<[u8]>,
+    sealed_len: usize,
 }
 
-impl Shown {
+impl Name {
     fn new(place: Place, sealed: &[u8], text: &str) -> Self {
         Self {
             place,
-            both: [sealed, text.as_bytes()].concat().into(),
-            sealed: sealed.len(),
+            bytes: [sealed, text.as_bytes()].concat().into(),
+            sealed_len: sealed.len(),
         }
     }
 
     /// How it reads, if it is this one.
     fn text(&self, place: Place, sealed: &[u8]) -> Option<&str> {
-        let (this, text) = self.both.split_at_checked(self.sealed)?;
-        let same = self.place == place && this == sealed;
-        str::from_utf8(text).ok().filter(|_| same)
+        let (this, text) = self.bytes.split_at_checked(self.sealed_len)?;
+        if (self.place, this) != (place, sealed) {
+            return None;
+        }
+        str::from_utf8(text).ok()
     }
 }
 
@@ -132,8 +133,8 @@ impl SealingKey {
 impl From<&TextKey> for PartyKey {
     fn from(key: &TextKey) -> Self {
         Self {
-            key: key.into(),
-            shown: OnceLock::new(),
+            sealing: key.into(),
+            name: OnceLock::new(),
         }
     }
 }
@@ -141,15 +142,16 @@ impl From<&TextKey> for PartyKey {
 impl PartyKey {
     /// Opens a text that stands behind its nonce.
     fn open(&self, place: Place, sealed: &[u8]) -> Option<Box<str>> {
-        let shown = self.shown.get();
-        if let Some(text) = shown.and_then(|shown| shown.text(place, sealed)) {
+        let name = self.name.get();
+        if let Some(text) = name.and_then(|name| name.text(place, sealed)) {
             return Some(text.into());
         }
         let (nonce, rest) = sealed.split_first_chunk()?;
-        let text = self.key.open(*nonce, place, rest)?;
-        if shown.is_none() && sealed.len() <= OPEN_MAX {
+        let text = self.sealing.open(*nonce, place, rest)?;
+        let is_name = matches!(place.field, Field::CustomerName | Field::ClientName);
+        if is_name && name.is_none() && sealed.len() <= OPEN_MAX {
             // Another request may have been faster.
-            let _ = self.shown.set(Shown::new(place, sealed, &text));
+            let _ = self.name.set(Name::new(place, sealed, &text));
         }
         Some(text)
     }
@@ -190,7 +192,9 @@ impl Keys {
         let Some(key) = self.get(party) else {
             return Ok(None);
         };
-        let opened = key.key.open(nonce_of(text.lookup(), place), place, text.sealed());
+        let opened = key
+            .sealing
+            .open(nonce_of(text.lookup(), place), place, text.sealed());
         opened.map(Some).ok_or_else(|| damaged(place))
     }
 }
@@ -238,7 +242,7 @@ impl<'a> Sealing<'a> {
 
     fn key(&mut self, party: Subject) -> Option<SealingKey> {
         match self.keys.get(party) {
-            Some(key) => Some(key.key),
+            Some(key) => Some(key.sealing),
             None => self.fresh().map(|fresh| fresh.nobodys),
         }
     }
@@ -296,47 +300,67 @@ pub(crate) fn random() -> Result<[u8; 32], Problem> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_text_that_was_opened_opens_again_where_it_stands_and_nowhere_else() {
-        let key = PartyKey::from(&TextKey([7; 32]));
-        let place = Place {
-            field: Field::CustomerName,
-            id: 1,
-        };
-        let sealed = |nonce: u8, name: &str| {
-            let mut text = name.as_bytes().to_vec();
-            let tag = key.key.seal([nonce; NONCE], place, &mut text);
-            [&[nonce; NONCE][..], &text, &tag].concat()
-        };
-        let open = |place, sealed: &[u8]| key.open(place, sealed).map(String::from);
-        let (first, other) = (sealed(1, "Ana"), sealed(2, "Bo"));
-        for _ in 0..2 {
-            assert_eq!(open(place, &first).as_deref(), Some("Ana"));
-            assert_eq!(open(place, &other).as_deref(), Some("Bo"));
-            assert_eq!(open(Place { id: 2, ..place }, &first), None);
-            for nth in 0..first.len() {
-                let mut damaged = first.clone();
-                damaged[nth] ^= 1;
-                assert_eq!(open(place, &damaged), None, "byte {nth}");
-            }
-            assert_eq!(open(place, &first[..first.len() - 1]), None);
-            assert_eq!(open(place, &[]), None);
-        }
-        let kept = key.shown.get().and_then(|shown| shown.text(place, &first));
-        assert_eq!(kept, Some("Ana"), "the first");
+    const NAME: Place = Place {
+        field: Field::CustomerName,
+        id: 1,
+    };
+
+    fn key(byte: u8) -> PartyKey {
+        PartyKey::from(&TextKey([byte; 32]))
+    }
+
+    fn sealed(key: &PartyKey, nonce: u8, place: Place, text: &[u8]) -> Vec<u8> {
+        let mut text = text.to_vec();
+        let tag = key.sealing.seal([nonce; NONCE], place, &mut text);
+        [&[nonce; NONCE][..], &text, &tag].concat()
     }
 
     #[test]
-    fn a_long_text_is_not_kept_open() {
-        let key = PartyKey::from(&TextKey([7; 32]));
-        let place = Place {
-            field: Field::CustomerMetadata,
-            id: 1,
+    fn a_name_that_was_opened_opens_again_where_it_stands_and_nowhere_else() {
+        let key = key(7);
+        let open = |place, sealed: &[u8]| key.open(place, sealed).map(String::from);
+        let (first, other) = (sealed(&key, 1, NAME, b"Ana"), sealed(&key, 2, NAME, b"Bo"));
+        for _ in 0..2 {
+            assert_eq!(open(NAME, &first).as_deref(), Some("Ana"));
+            assert_eq!(open(NAME, &other).as_deref(), Some("Bo"));
+            assert_eq!(open(Place { id: 2, ..NAME }, &first), None);
+            for nth in 0..first.len() {
+                let mut damaged = first.clone();
+                damaged[nth] ^= 1;
+                assert_eq!(open(NAME, &damaged), None, "byte {nth}");
+            }
+            assert_eq!(open(NAME, &first[..first.len() - 1]), None);
+            assert_eq!(open(NAME, &[]), None);
+        }
+    }
+
+    #[test]
+    fn a_name_that_was_opened_is_not_deciphered_again() {
+        let key = key(7);
+        let (first, other) = (sealed(&key, 1, NAME, b"Ana"), sealed(&key, 2, NAME, b"Bo"));
+        assert!(key.open(NAME, &first).is_some());
+        let without = PartyKey {
+            sealing: self::key(8).sealing,
+            name: key.name,
         };
-        let mut text = vec![b'x'; OPEN_MAX];
-        let tag = key.key.seal([1; NONCE], place, &mut text);
-        let opened = key.open(place, &[&[1; NONCE][..], &text, &tag].concat());
-        assert_eq!(opened.map(|text| text.len()), Some(OPEN_MAX));
-        assert!(key.shown.get().is_none());
+        assert_eq!(without.open(NAME, &first).as_deref(), Some("Ana"));
+        assert_eq!(without.open(NAME, &other), None);
+    }
+
+    #[test]
+    fn only_names_of_some_length_are_kept_open() {
+        let longest = OPEN_MAX - NONCE - TAG;
+        for (field, length, is_kept) in [
+            (Field::CustomerName, longest, true),
+            (Field::CustomerName, longest + 1, false),
+            (Field::ClientName, 1, true),
+            (Field::AccountLabel, 1, false),
+            (Field::CustomerMetadata, 1, false),
+        ] {
+            let (key, place) = (key(7), Place { field, ..NAME });
+            let sealed = sealed(&key, 1, place, &vec![b'x'; length]);
+            assert_eq!(key.open(place, &sealed).map(|text| text.len()), Some(length));
+            assert_eq!(key.name.get().is_some(), is_kept, "{field:?}, {length} bytes");
+        }
     }
 }

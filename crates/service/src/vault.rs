@@ -10,14 +10,14 @@ use crate::cipher::{BookKeys, PartyKey, random};
 use crate::problem::Problem;
 use crate::{Caller, Service};
 
-/// For so long, in microseconds, a key of a party is used without looking again: when it is erased on another server.
+/// For so long, in microseconds, keys of parties are used without looking again: one may be erased on another server.
 const KEEP: i64 = 5_000_000;
-/// So many keys, books and owners are kept; then it is begun anew.
+/// So many keys, books and owners are kept; then it is begun anew. A key takes at most 500 bytes, with the name that it opened.
 const MOST: usize = 100_000;
 /// So many accounts are looked up at once: others wait for that.
 const AT_ONCE: usize = 256;
 
-/// The keys of some parties, as far as they are not gone; in the order of the parties.
+/// The keys of some parties, as far as they are not gone; each once, in the order of the parties.
 #[derive(Default)]
 pub(crate) struct Keys(Vec<(Subject, Arc<PartyKey>)>);
 
@@ -25,6 +25,7 @@ impl FromIterator<(Subject, Arc<PartyKey>)> for Keys {
     fn from_iter<T: IntoIterator<Item = (Subject, Arc<PartyKey>)>>(keys: T) -> Self {
         let mut keys: Vec<_> = keys.into_iter().collect();
         keys.sort_unstable_by_key(|(party, _)| *party);
+        keys.dedup_by_key(|(party, _)| *party);
         Self(keys)
     }
 }
@@ -38,9 +39,29 @@ impl Keys {
 
 #[derive(Default)]
 struct Parties {
-    keys: Map<Subject, (Option<Arc<PartyKey>>, Micros)>,
+    keys: Map<Subject, Option<Arc<PartyKey>>>,
+    /// None of them was looked up before.
+    since: Micros,
     /// How often something was erased: what was looked up before that is not kept.
     erased: u64,
+}
+
+impl Parties {
+    /// Whether they are used without looking again. A clock that was set back says nothing about an age.
+    fn are_fresh(&self, now: Micros) -> bool {
+        (0..KEEP).contains(&now.0.saturating_sub(self.since.0))
+    }
+
+    /// Begins anew where that is due, and gives those that were here: to drop many takes a while, for which nobody should wait.
+    fn renew(&mut self, now: Micros) -> Map<Subject, Option<Arc<PartyKey>>> {
+        // Another request may have begun anew a moment later than this one looked at the clock.
+        let due = now.0.abs_diff(self.since.0) >= KEEP.unsigned_abs();
+        if !due && self.keys.len() < MOST {
+            return Map::default();
+        }
+        self.since = now;
+        std::mem::take(&mut self.keys)
+    }
 }
 
 /// A book with its root client.
@@ -72,13 +93,11 @@ impl Service {
         let mut missing = Vec::new();
         let erased = {
             let known = self.vault.parties.read();
+            let fresh = known.are_fresh(now);
             for party in parties {
-                match known.keys.get(party) {
-                    // A clock that was set back says nothing about an age.
-                    Some((key, at)) if (0..KEEP).contains(&now.0.saturating_sub(at.0)) => {
-                        keys.extend(key.as_ref().map(|key| (*party, Arc::clone(key))));
-                    }
-                    _ => missing.push(*party),
+                match known.keys.get(party).filter(|_| fresh) {
+                    Some(key) => keys.extend(key.as_ref().map(|key| (*party, Arc::clone(key)))),
+                    None => missing.push(*party),
                 }
             }
             known.erased
@@ -90,13 +109,17 @@ impl Service {
         missing.dedup();
         let found = self.store.text_keys(missing.clone()).await?;
         let mut known = self.vault.parties.write();
+        let old = known.renew(now);
+        let is_true = known.erased == erased && known.since <= now;
         for (party, found) in missing.into_iter().zip(found) {
             let key = found.as_ref().map(|key| Arc::new(PartyKey::from(key)));
-            if known.erased == erased {
-                keep(&mut known.keys, party, (key.clone(), now));
+            if is_true {
+                known.keys.insert(party, key.clone());
             }
             keys.extend(key.map(|key| (party, key)));
         }
+        drop(known);
+        drop(old);
         Ok(keys.into_iter().collect())
     }
 
@@ -106,7 +129,7 @@ impl Service {
         let kept = self.store.keep_text_keys(new).await?;
         let key = kept.first().map(|key| Arc::new(PartyKey::from(key)));
         let mut known = self.vault.parties.write();
-        keep(&mut known.keys, party, (key.clone(), self.clock.now()));
+        keep(&mut known.keys, party, key.clone());
         Ok(key.map(|key| (party, key)).into_iter().collect())
     }
 
@@ -221,3 +244,49 @@ impl Service {
 /// What is wrong when a book was written to and has no key.
 const NO_KEY: &str = "the keys of names, labels and references are not those of these books: the key of a book is missing; \
                       restore them from the backup that belongs to these books";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_older_than_five_seconds_leaves_with_the_next_look() {
+        let mut parties = Parties::default();
+        let start = Micros(1_795_171_140_000_000);
+        assert!(parties.renew(start).is_empty());
+        parties.keys.insert(Subject(1), None);
+        for (later, is_fresh, is_due) in [
+            (0, true, false),
+            (KEEP - 1, true, false),
+            // A moment before, seen by a request that was slower: not used, and nobody else's loss.
+            (-1, false, false),
+            (KEEP, false, true),
+            (-KEEP, false, true),
+        ] {
+            let now = start.plus(later);
+            assert_eq!(parties.are_fresh(now), is_fresh, "{later}");
+            let mut tried = Parties {
+                keys: parties.keys.clone(),
+                ..parties
+            };
+            let old = tried.renew(now);
+            assert_eq!(
+                (old.len(), tried.keys.len()),
+                if is_due { (1, 0) } else { (0, 1) },
+                "{later}"
+            );
+            assert_eq!(tried.since, if is_due { now } else { start }, "{later}");
+        }
+    }
+
+    #[test]
+    fn there_is_an_end_to_what_is_kept() {
+        let mut parties = Parties::default();
+        parties.renew(Micros(KEEP));
+        parties
+            .keys
+            .extend((0..MOST).map(|party| (Subject(party as u128), None)));
+        assert_eq!(parties.renew(Micros(KEEP + 1)).len(), MOST);
+        assert!(parties.keys.is_empty());
+    }
+}

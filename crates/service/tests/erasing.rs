@@ -86,10 +86,12 @@ async fn another_server_sees_an_erasure_within_five_seconds() {
         let found = service.account(&world.caller, label).await.unwrap().value;
         service.account_label(&found.account).await.unwrap()
     };
-    assert_eq!(
-        (&*label_on(&other).await, &*name_on(&other, &world, id).await),
-        ("purse", "Wilhelmina")
-    );
+    for service in [&world.service, &other] {
+        assert_eq!(
+            (&*label_on(service).await, &*name_on(service, &world, id).await),
+            ("purse", "Wilhelmina")
+        );
+    }
     world
         .service
         .erase_customer(&world.caller, id, unnamed())
@@ -110,6 +112,32 @@ async fn another_server_sees_an_erasure_within_five_seconds() {
     assert_eq!(&*label_on(&other).await, "purse");
     world.service.clock.advance(1);
     assert_eq!(&*label_on(&other).await, "(erased)");
+}
+
+#[tokio::test]
+async fn another_server_sees_a_new_name_at_once() {
+    let world = World::new().await;
+    let other = Service::new(
+        Arc::clone(&world.service.store),
+        Config::default(),
+        world.service.clock.clone(),
+    );
+    let id = wilhelmina(&world).await;
+    assert_eq!(&*name_on(&other, &world, id).await, "Wilhelmina");
+    let change = ledger::CustomerChange {
+        id,
+        legal_name: Some("Ana".into()),
+        external_id: None,
+        metadata: None,
+    };
+    let changed = world
+        .service
+        .update_customer(&world.caller, change, unnamed())
+        .await;
+    assert_eq!(&*changed.unwrap().value.legal_name, "Ana");
+    for _ in 0..2 {
+        assert_eq!(&*name_on(&other, &world, id).await, "Ana");
+    }
 }
 
 #[tokio::test]
