@@ -35,8 +35,8 @@ const GROUP: usize = 8;
 /// After so many commands the processor is offered to whoever waits for it: a balance is to be read sooner than the system would
 /// take it away. Not more often, since what was left of the writer's turn is then gone.
 const STRETCH: usize = 512;
-/// With so many commands a frame is of many who ask at once.
-const CROWD: u32 = 16;
+/// Where a frame answers so many requests, many ask at once.
+const CROWD: usize = 16;
 /// How far ahead of the store's clock a stamp may be, in µs.
 const AHEAD: i64 = 5_000_000;
 /// How long a full disk is not asked again for another segment, in µs: each time it would be filled to the last byte.
@@ -68,8 +68,8 @@ pub(crate) struct Writer {
 pub(crate) struct Work {
     flight: InFlight,
     number: u64,
-    /// The commands in the frame before.
-    before: u32,
+    /// How many requests the frame before answered.
+    answered: usize,
     canonical: Vec<u8>,
     links: Vec<u8>,
     /// The rows that were loaded for the command at hand.
@@ -171,12 +171,12 @@ impl Writer {
         self.planner
     }
 
-    /// Waits until the committer is free, which could not take the frame any sooner; gives what came meanwhile.
+    /// Waits until the committer is free, which could not take the frame any sooner; gives what came meanwhile. Where many ask at
+    /// once, some wait for a processor to do so: they get one first, though the committer waits for that. A frame with them costs
+    /// hardly more, and without them they would need another.
     async fn more(&mut self, inbox: &mut Inbox) -> Vec<Submission> {
         while !self.is_free() && self.published.changed().await.is_ok() {}
-        // Of many who ask at once, some wait for a processor to ask. With them a frame costs as much as without, and they need none
-        // of their own. Who asks alone would only be answered later.
-        if self.state.before >= CROWD {
+        if self.state.answered >= CROWD {
             std::thread::yield_now();
         }
         inbox.waiting(BATCH_COMMANDS)
@@ -294,7 +294,7 @@ impl Writer {
     /// Ends the frame where it is.
     fn close(&mut self, open: Open) -> Batch {
         let (mut batch, bytes) = (open.batch, self.state.flight.frame().frame_len());
-        self.state.before = self.state.flight.frame().count();
+        self.state.answered = batch.replies.len();
         batch.frame = self.state.flight.close(batch.number);
         if let Some((start, _)) = batch.frame {
             self.planner.advance(start, bytes);

@@ -227,7 +227,7 @@ impl View {
     ) -> Read<Option<Stamped<CustomerAccounts>>> {
         let published = self.published();
         let seen = Seen::new(&published, viewer)?;
-        seen.fetch(customer);
+        seen.prefetch_customer(customer);
         let Some(customer) = seen.customer(customer) else {
             return Ok(None);
         };
@@ -412,13 +412,17 @@ impl<'a> Seen<'a> {
             .filter(|customer| self.sees(customer.client))
     }
 
-    /// Has a customer and its accounts brought into the caches. They lie far from each other, and would be waited for in turn.
-    fn fetch(&self, customer: CustomerRef) {
+    /// Has a customer that is asked for by its id, and where the balances of its accounts are, brought into the caches. They lie
+    /// far from each other, and would be waited for in turn.
+    fn prefetch_customer(&self, customer: CustomerRef) {
+        /// Few customers have more accounts, and what is asked for at once pushes out something else.
+        const MOST: usize = 8;
         let CustomerRef::Id(id) = customer else { return };
         if let Some(customer) = self.book.customers.peek(&id) {
             prefetch(&**customer);
         }
-        for no in self.published.owned.of(self.book.no, Owner::Customer(id)) {
+        let accounts = self.published.owned.of(self.book.no, Owner::Customer(id));
+        for no in accounts.iter().take(MOST) {
             self.book.slots.place(*no).into_iter().for_each(prefetch);
         }
     }
