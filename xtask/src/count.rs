@@ -25,7 +25,8 @@ const COMMITTED: &str = "benches/instructions.txt";
 const HEAD: &str = "\
 # Instructions, counted by `cargo xtask count --update`; `cargo xtask ci` compares. On x86-64 by the toolchain of the day.
 # ledger-*: decide, encode and apply in memory; others: a request of that endpoint from its checks to its answer, without
-# sockets, on the embedded store; batch: one of 100 transactions, without what the store's own threads do.
+# sockets, on the embedded store, of names that were shown before; batch: one of 100 transactions, without what the store's
+# own threads do.
 ";
 
 /// Counts the instructions of the pure core and of each endpoint, and compares them with the committed counts
