@@ -12,7 +12,7 @@ use crate::{Caller, Service};
 
 /// For so long, in microseconds, keys of parties are used without looking again: one may be erased on another server.
 const KEEP: i64 = 5_000_000;
-/// So many keys, books and owners are kept; then it is begun anew. A key takes at most 500 bytes, with the name that it opened.
+/// So many keys, books and owners are kept; then it is begun anew. A key takes 600 bytes at most, with the name that it opened.
 const MOST: usize = 100_000;
 /// So many accounts are looked up at once: others wait for that.
 const AT_ONCE: usize = 256;
@@ -110,10 +110,10 @@ impl Service {
         let found = self.store.text_keys(missing.clone()).await?;
         let mut known = self.vault.parties.write();
         let old = known.renew(now);
-        let is_true = known.erased == erased && known.since <= now;
+        let is_current = known.erased == erased && known.since <= now;
         for (party, found) in missing.into_iter().zip(found) {
             let key = found.as_ref().map(|key| Arc::new(PartyKey::from(key)));
-            if is_true {
+            if is_current {
                 known.keys.insert(party, key.clone());
             }
             keys.extend(key.map(|key| (party, key)));
