@@ -16,6 +16,14 @@ const PAGE: Page = Page {
     after: None,
 };
 
+fn another_server(world: &World) -> Service {
+    Service::new(
+        Arc::clone(&world.service.store),
+        Config::default(),
+        world.service.clock.clone(),
+    )
+}
+
 async fn wilhelmina(world: &World) -> CustomerId {
     let input = CreateCustomer {
         legal_name: "Wilhelmina".to_owned(),
@@ -64,11 +72,7 @@ async fn no_plain_text_reaches_the_store() {
 #[tokio::test]
 async fn another_server_sees_an_erasure_within_five_seconds() {
     let world = World::new().await;
-    let other = Service::new(
-        Arc::clone(&world.service.store),
-        Config::default(),
-        world.service.clock.clone(),
-    );
+    let other = another_server(&world);
     let id = wilhelmina(&world).await;
     // The label is looked up with the owner's key alone, which the other server still has for a while.
     let label = {
@@ -117,11 +121,7 @@ async fn another_server_sees_an_erasure_within_five_seconds() {
 #[tokio::test]
 async fn another_server_sees_a_new_name_at_once() {
     let world = World::new().await;
-    let other = Service::new(
-        Arc::clone(&world.service.store),
-        Config::default(),
-        world.service.clock.clone(),
-    );
+    let other = another_server(&world);
     let id = wilhelmina(&world).await;
     assert_eq!(&*name_on(&other, &world, id).await, "Wilhelmina");
     let change = ledger::CustomerChange {

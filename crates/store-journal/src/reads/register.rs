@@ -227,13 +227,11 @@ impl View {
     ) -> Read<Option<Stamped<CustomerAccounts>>> {
         let published = self.published();
         let seen = Seen::new(&published, viewer)?;
-        seen.prefetch_customer(customer);
-        let Some(customer) = seen.customer(customer) else {
+        let Some((customer, accounts)) = seen.customer_with_accounts(customer, purposes) else {
             return Ok(None);
         };
         // Nearly always it is shown, too.
         prefetch_from::<u8, NAME>(customer.legal_name.bytes().as_ptr());
-        let accounts = seen.owned(Owner::Customer(customer.id), purposes);
         let accounts = accounts.map(|slot| seen.balances_now(slot)).collect();
         Ok(Some(seen.stamped(CustomerAccounts {
             customer: Arc::clone(customer),
@@ -271,10 +269,10 @@ impl View {
         let (customer, position, history, accounts) = {
             let published = self.published();
             let seen = Seen::new(&published, viewer)?;
-            let Some(customer) = seen.customer(CustomerRef::Id(customer)) else {
+            let customer = CustomerRef::Id(customer);
+            let Some((customer, slots)) = seen.customer_with_accounts(customer, purposes) else {
                 return Ok(None);
             };
-            let slots = seen.owned(Owner::Customer(customer.id), purposes);
             if as_of.is_now() {
                 let balances: Vec<_> = slots.map(|slot| seen.balances_now(slot)).collect();
                 let times = (self.now(), Micros::MAX);
@@ -402,37 +400,40 @@ impl View {
 
 impl<'a> Seen<'a> {
     pub(super) fn customer(&self, customer: CustomerRef) -> Option<&'a Arc<Customer>> {
-        let id = match customer {
-            CustomerRef::Id(id) => id,
-            CustomerRef::Number(number) => *self.book.numbers.peek(&number)?,
-        };
-        self.book
-            .customers
-            .peek(&id)
-            .filter(|customer| self.sees(customer.client))
+        let found = self.book.customers.peek(&self.customer_id(customer)?);
+        found.filter(|customer| self.sees(customer.client))
     }
 
-    /// Has a customer that is asked for by its id, and where the balances of its accounts are, brought into the caches. They lie
-    /// far from each other, and would be waited for in turn.
-    fn prefetch_customer(&self, customer: CustomerRef) {
-        /// Few customers have more accounts, and what is asked for at once pushes out something else.
-        const MOST: usize = 8;
-        let CustomerRef::Id(id) = customer else { return };
-        if let Some(customer) = self.book.customers.peek(&id) {
-            prefetch(&**customer);
-        }
-        let accounts = self.published.owned.of(self.book.no, Owner::Customer(id));
-        for no in accounts.iter().take(MOST) {
-            self.book.slots.place(*no).into_iter().for_each(prefetch);
+    fn customer_id(&self, customer: CustomerRef) -> Option<CustomerId> {
+        match customer {
+            CustomerRef::Id(id) => Some(id),
+            CustomerRef::Number(number) => self.book.numbers.peek(&number).copied(),
         }
     }
 
-    fn owned(&self, owner: Owner, purposes: Purposes) -> impl Iterator<Item = &'a ledger::Slot> {
+    /// A customer with its accounts of these purposes. Their rows lie far from each other: each would be waited for in turn, so the
+    /// first few are asked for at once.
+    fn customer_with_accounts(
+        &self,
+        customer: CustomerRef,
+        purposes: Purposes,
+    ) -> Option<(
+        &'a Arc<Customer>,
+        impl Iterator<Item = &'a ledger::Slot> + use<'a>,
+    )> {
+        /// Few customers have more accounts, and what is asked for pushes out something else.
+        const AT_ONCE: usize = 8;
         let book = self.book;
-        let accounts = self.published.owned.of(book.no, owner).iter();
-        accounts
-            .filter_map(move |no| book.slots.get(*no))
-            .filter(move |slot| purposes.contains(slot.account.purpose))
+        let id = self.customer_id(customer)?;
+        let customer = book.customers.peek(&id)?;
+        prefetch(&**customer);
+        let accounts = self.published.owned.of(book.no, Owner::Customer(id));
+        for no in accounts.iter().take(AT_ONCE) {
+            book.slots.place(*no).into_iter().for_each(prefetch);
+        }
+        let slots = accounts.iter().filter_map(|no| book.slots.get(*no));
+        let slots = slots.filter(move |slot| purposes.contains(slot.account.purpose));
+        self.sees(customer.client).then_some((customer, slots))
     }
 
     /// What balances come to in each asset, with the rates that may lead to `currency`: the newest not after the first
