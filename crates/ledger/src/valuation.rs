@@ -165,6 +165,9 @@ pub fn convert(
     exponent: u8,
     rate: impl Fn(&AssetName, &AssetName) -> Option<Decimal>,
 ) -> Result<i128, ValuationError> {
+    if let Some(sum) = held_as_asked(parts, target, exponent) {
+        return Ok(sum);
+    }
     let mut sum = Fraction {
         over: BigInt::from(0),
         under: BigInt::from(1),
@@ -184,6 +187,16 @@ pub fn convert(
         .ok()
         .filter(|value| *value != i128::MIN)
         .ok_or(ValuationError::Overflow)
+}
+
+/// What is held in the target alone, as mostly it is: then there is nothing to convert. `None` also where a sum on the way is too
+/// large for its number.
+fn held_as_asked(parts: &[Part], target: &AssetName, exponent: u8) -> Option<i128> {
+    let sum = parts.iter().try_fold(0_i128, |sum, part| {
+        let as_asked = part.amount == 0 || part.asset == *target && part.exponent == exponent;
+        as_asked.then(|| sum.checked_add(part.amount)).flatten()
+    })?;
+    (sum != i128::MIN).then_some(sum)
 }
 
 /// The nearest whole number; of two equally near ones the even one.
@@ -320,6 +333,12 @@ mod tests {
             check("", &format!("USD:2={most} USD:2=1"), "USD", 2),
             Err(ValuationError::Overflow)
         );
+        // Sums on the way may be, if the whole is not; and what has another number of places counts as before.
+        let parts = format!("USD:2={most} USD:2=3 USD:2=-4");
+        assert_eq!(check("", &parts, "USD", 2), Ok(most - 1));
+        let parts = format!("USD:2=-{most} USD:2=-1");
+        assert_eq!(check("", &parts, "USD", 2), Err(ValuationError::Overflow));
+        assert_eq!(check("", "USD:2=7 USD:3=30", "USD", 2), Ok(10));
         let rate = "EUR/USD=999999999999999999.999999999999999999";
         assert_eq!(
             check(rate, &format!("EUR:2={most}"), "USD", 2),

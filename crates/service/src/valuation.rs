@@ -44,14 +44,15 @@ impl Service {
         check_as_of(&input.as_of)?;
         // A text that is no asset's name is found out after the customer is: who asks about a stranger learns that first.
         let asked = AssetName::parse(&input.currency);
-        let unknown = AssetName::parse("USD").ok_or_else(|| Problem::internal("USD is no asset"))?;
+        let looked_up = asked.or_else(|| AssetName::parse("USD"));
+        let looked_up = looked_up.ok_or_else(|| Problem::internal("USD is no asset"))?;
         let found = self
             .store
             .valuation(
                 caller.viewer,
                 input.customer,
                 input.purposes,
-                asked.unwrap_or(unknown),
+                looked_up,
                 input.as_of,
             )
             .await?
