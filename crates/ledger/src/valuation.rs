@@ -189,8 +189,8 @@ pub fn convert(
         .ok_or(ValuationError::Overflow)
 }
 
-/// What is held in the target alone, as mostly it is: then there is nothing to convert. `None` also where a sum on the way is too
-/// large for its number.
+/// The sum of amounts in the target's own minor units, where there are no others: nearly always, and then no fraction is needed.
+/// `None` also where a sum on the way is too large for its number.
 fn held_as_asked(parts: &[Part], target: &AssetName, exponent: u8) -> Option<i128> {
     let sum = parts.iter().try_fold(0_i128, |sum, part| {
         let as_asked = part.amount == 0 || part.asset == *target && part.exponent == exponent;
