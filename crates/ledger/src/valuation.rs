@@ -165,14 +165,40 @@ pub fn convert(
     exponent: u8,
     rate: impl Fn(&AssetName, &AssetName) -> Option<Decimal>,
 ) -> Result<i128, ValuationError> {
-    if let Some(sum) = held_as_asked(parts, target, exponent) {
-        return Ok(sum);
-    }
+    let held = parts.iter().filter(|part| part.amount != 0);
+    let value = match sum_of_own(held.clone(), target, exponent) {
+        Some(sum) => Some(sum),
+        None => i128::try_from(round_half_even(&sum(held, target, exponent, rate)?)).ok(),
+    };
+    value
+        .filter(|value| *value != i128::MIN)
+        .ok_or(ValuationError::Overflow)
+}
+
+/// What is held in the target's own minor units, where that is all and its sums fit: no fraction is needed then.
+fn sum_of_own<'a>(
+    mut held: impl Iterator<Item = &'a Part>,
+    target: &AssetName,
+    exponent: u8,
+) -> Option<i128> {
+    held.try_fold(0_i128, |sum, part| {
+        let own = part.asset == *target && part.exponent == exponent;
+        sum.checked_add(part.amount).filter(|_| own)
+    })
+}
+
+/// What is held in whatever asset.
+fn sum<'a>(
+    held: impl Iterator<Item = &'a Part>,
+    target: &AssetName,
+    exponent: u8,
+    rate: impl Fn(&AssetName, &AssetName) -> Option<Decimal>,
+) -> Result<Fraction, ValuationError> {
     let mut sum = Fraction {
         over: BigInt::from(0),
         under: BigInt::from(1),
     };
-    for part in parts.iter().filter(|part| part.amount != 0) {
+    for part in held {
         let price = fraction(&part.asset, target, &rate).ok_or(ValuationError::NoRate(part.asset))?;
         let value = Fraction {
             over: BigInt::from(part.amount) * price.over * power_of_ten(exponent),
@@ -183,20 +209,7 @@ pub fn convert(
             under: sum.under * value.under,
         };
     }
-    i128::try_from(round_half_even(&sum))
-        .ok()
-        .filter(|value| *value != i128::MIN)
-        .ok_or(ValuationError::Overflow)
-}
-
-/// The sum of amounts in the target's own minor units, where there are no others: nearly always, and then no fraction is needed.
-/// `None` also where a sum on the way is too large for its number.
-fn held_as_asked(parts: &[Part], target: &AssetName, exponent: u8) -> Option<i128> {
-    let sum = parts.iter().try_fold(0_i128, |sum, part| {
-        let as_asked = part.amount == 0 || part.asset == *target && part.exponent == exponent;
-        as_asked.then(|| sum.checked_add(part.amount)).flatten()
-    })?;
-    (sum != i128::MIN).then_some(sum)
+    Ok(sum)
 }
 
 /// The nearest whole number; of two equally near ones the even one.
@@ -321,6 +334,7 @@ mod tests {
         for (amount, rounded) in [(5, 0), (15, 2), (25, 2), (-5, 0), (-15, -2), (-25, -2), (26, 3)] {
             assert_eq!(check("", &format!("USD:3={amount}"), "USD", 2), Ok(rounded));
         }
+        assert_eq!(check("", "USD:2=7 USD:3=30", "USD", 2), Ok(10));
         // Two halves make a whole when rounding comes last.
         assert_eq!(check("EUR/USD=0.5", "EUR:2=1 USD:3=5", "USD", 2), Ok(1));
     }
@@ -333,12 +347,11 @@ mod tests {
             check("", &format!("USD:2={most} USD:2=1"), "USD", 2),
             Err(ValuationError::Overflow)
         );
-        // Sums on the way may be, if the whole is not; and what has another number of places counts as before.
+        // A sum on the way may be beyond it, where the whole is not.
         let parts = format!("USD:2={most} USD:2=3 USD:2=-4");
         assert_eq!(check("", &parts, "USD", 2), Ok(most - 1));
         let parts = format!("USD:2=-{most} USD:2=-1");
         assert_eq!(check("", &parts, "USD", 2), Err(ValuationError::Overflow));
-        assert_eq!(check("", "USD:2=7 USD:3=30", "USD", 2), Ok(10));
         let rate = "EUR/USD=999999999999999999.999999999999999999";
         assert_eq!(
             check(rate, &format!("EUR:2={most}"), "USD", 2),

@@ -1,7 +1,7 @@
 //! What a customer's money is worth in one currency.
 
 use ledger::{AssetName, CustomerId, Part, RateRow, Scopes, ValuationError};
-use store::{AsOf, CustomerValuation, Page, Purposes, Stamped};
+use store::{AsOf, CustomerRef, CustomerValuation, Page, Purposes, Stamped};
 
 use crate::balances::check_as_of;
 use crate::problem::Problem;
@@ -42,24 +42,19 @@ impl Service {
     pub async fn valuation(&self, caller: &Caller, input: Valuation) -> Result<Stamped<Value>, Problem> {
         caller.require(Scopes::READ)?;
         check_as_of(&input.as_of)?;
-        // A text that is no asset's name is found out after the customer is: who asks about a stranger learns that first.
-        let asked = AssetName::parse(&input.currency);
-        let looked_up = asked.or_else(|| AssetName::parse("USD"));
-        let looked_up = looked_up.ok_or_else(|| Problem::internal("USD is no asset"))?;
-        let found = self
-            .store
-            .valuation(
-                caller.viewer,
-                input.customer,
-                input.purposes,
-                looked_up,
-                input.as_of,
-            )
-            .await?
-            .ok_or_else(|| Problem::not_found("customer"))?;
-        let Some(asked) = asked else {
+        let not_found = || Problem::not_found("customer");
+        let Some(asked) = AssetName::parse(&input.currency) else {
+            // Who asks about a stranger learns that first.
+            let customer = CustomerRef::Id(input.customer);
+            let customer = self.store.customer(caller.viewer, customer).await?;
+            customer.ok_or_else(not_found)?;
             return Err(unavailable(&input.currency, "is not a currency"));
         };
+        let found = self
+            .store
+            .valuation(caller.viewer, input.customer, input.purposes, asked, input.as_of)
+            .await?
+            .ok_or_else(not_found)?;
         let position = found.position;
         let value = value(found.value, asked)?;
         // A currency that nothing leads to can't be used, even for nothing.

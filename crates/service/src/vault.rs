@@ -12,7 +12,7 @@ use crate::{Caller, Service};
 
 /// For so long, in microseconds, keys of parties are used without looking again: one may be erased on another server.
 const KEEP: i64 = 5_000_000;
-/// So many keys, books and owners are kept; then it is begun anew. A key takes 600 bytes at most, with the name that it opened.
+/// So many keys, books and owners are kept; then it is begun anew. A key takes 700 bytes at most, with the name that it opened.
 const MOST: usize = 100_000;
 /// So many accounts are looked up at once: others wait for that.
 const AT_ONCE: usize = 256;
